@@ -1,0 +1,100 @@
+"""A number that may be printed: its interval, samples, seed, method and source; and two of them compared.
+
+In: what a protocol or a sampler measured. Out: `Measurement`, and `Comparison` with its verdict. A report
+prints no figure that is not one of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Better", "Comparison", "Measurement", "Source", "Verdict"]
+
+Source = Literal["hardware", "simulated", "model", "host"]
+"""Where a number comes from: a device, a simulated device, a formula, or this computer."""
+
+Better = Literal["higher", "lower", "neither"]
+Verdict = Literal["improved", "worse", "no significant difference", "changed", "not measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measured figure.
+
+    `low` and `high` bound the 95 % interval. `unit` is SI ("s", "B", "Hz") or "" for a pure number. `n` is
+    the sample count (shots, circuits or repeats: `method` says which). `seed` is None where nothing random
+    took part. `detail` holds JSON-able values behind the figure, such as a curve or per-qubit values.
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    n: int
+    seed: int | None
+    method: str
+    source: Source
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(x) for x in (self.value, self.low, self.high)):
+            raise ValueError(f"a measurement needs finite numbers, got {self.value}, [{self.low}, {self.high}]")
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"value {self.value} lies outside its interval [{self.low}, {self.high}]")
+        if self.n < 1:
+            raise ValueError("a measurement needs at least one sample")
+        if not self.method:
+            raise ValueError("a measurement names its method")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Measurement:
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A figure before and after, under one definition.
+
+    `key` is the stable name in summary.json; `definition` is an anchor of docs/definitions.md; `seed_claim`
+    is what the founding text says of it, for the reader to compare, or "".
+    """
+
+    key: str
+    title: str
+    before: Measurement | None
+    after: Measurement | None
+    better: Better
+    definition: str
+    note: str = ""
+    seed_claim: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Improved or worse only where the 95 % intervals do not overlap."""
+        if self.before is None or self.after is None:
+            return "not measured"
+        if self.after.low <= self.before.high and self.before.low <= self.after.high:
+            return "no significant difference"
+        if self.better == "neither":
+            return "changed"
+        rose = self.after.value > self.before.value
+        return "improved" if rose == (self.better == "higher") else "worse"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "title": self.title,
+            "before": self.before.to_dict() if self.before else None,
+            "after": self.after.to_dict() if self.after else None,
+            "better": self.better,
+            "verdict": self.verdict,
+            "definition": self.definition,
+            "note": self.note,
+            "seed_claim": self.seed_claim,
+        }

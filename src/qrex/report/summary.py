@@ -1,0 +1,104 @@
+"""The frozen types of this room: what a before/after report says. `expansion` fills them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from qrex.evidence import Comparison, Measurement
+
+__all__ = ["CircuitRow", "MechanismRow", "Side", "Status", "Summary", "ThresholdRow"]
+
+Outcome = Literal["ran", "unsupported", "failed", "not run"]
+Status = Literal["applied", "measured, not applied", "not applied"]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One circuit, run once: before or after.
+
+    `why` says why this engine or layout was chosen, or why it did not run (the engine's own words).
+    `seconds` is host wall time; on a simulated QPU it is the time the simulation took and is shown apart.
+    `device_seconds` is the QPU time: modelled for a simulated device, reported by a live one.
+    `perfect_sampler` is the fidelity figure that noiseless sampling reaches at the same shots.
+    """
+
+    outcome: Outcome
+    where: str
+    why: str
+    seconds: float | None = None
+    predicted_seconds: float | None = None
+    peak_bytes: int | None = None
+    predicted_bytes: int | None = None
+    device_seconds: float | None = None
+    fidelity: Measurement | None = None
+    fidelity_kind: str = ""
+    perfect_sampler: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitRow:
+    """One circuit under one target; a circuit that is simulated and run on a QPU has two rows."""
+
+    name: str
+    circuit_id: str
+    num_qubits: int
+    two_qubit_gates: int
+    depth: int
+    target: Literal["simulate", "qpu"]
+    shots: int
+    before: Side
+    after: Side
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismRow:
+    """One mechanism of the founding text. `contribution` toggles only this mechanism; `toggled_from` names
+    the configuration it was toggled from. Contributions do not add."""
+
+    call: str  # the API call, e.g. "apply_dynamical_decoupling"
+    title: str
+    status: Status
+    reason: str
+    contributions: tuple[Comparison, ...] = ()
+    toggled_from: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdRow:
+    """A threshold validated against the lower 95 % bound of `measured`."""
+
+    call: str
+    title: str
+    asked: float
+    measured: Measurement | None
+    passed: bool
+    required: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything the report shows, and nothing it must compute. `summary.save(folder)` writes it."""
+
+    workload: str
+    platform: str
+    qpu: Mapping[str, Any]  # name, source, qubits, calibration date, or empty
+    host: Mapping[str, Any]
+    created_at: str  # ISO 8601, UTC
+    qrex_version: str
+    seed: int
+    classical: tuple[Comparison, ...]
+    quantum: tuple[Comparison, ...]
+    implications: tuple[Comparison, ...]
+    outlook: tuple[Comparison, ...]
+    mechanisms: tuple[MechanismRow, ...]
+    thresholds: tuple[ThresholdRow, ...]
+    circuits: tuple[CircuitRow, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # file -> error
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # frozen windows, contexts, settings
+    timings: Mapping[str, float] = field(default_factory=dict)  # seconds per stage of the job
+    notes: tuple[str, ...] = ()  # how it was measured, and what differs from the founding text's wording
+    command: str = ""
