@@ -1,0 +1,200 @@
+"""Worker processes that run tasks side by side within cores and memory.
+
+In: `Task`s in order of preference. Out: an `Outcome` for each, as soon as it is there. A task that dies takes
+its worker with it and nothing else. Starting: one process imports the heavy packages, workers fork from it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from qrex.errors import EngineError, InfeasibleError, QrexError
+from qrex.execute.worker import PRELOAD, serve
+from qrex.units import format_bytes, format_seconds
+
+__all__ = ["Outcome", "Pool", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`function(*arguments, progress)` in a worker. `memory_bytes` None: not limited and not counted."""
+
+    id: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    threads: int = 1
+    memory_bytes: int | None = None
+    wall_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended: `value`, or `error` (then `value` is None). Times are from `time.monotonic`."""
+
+    id: str
+    value: Any
+    error: QrexError | None
+    started: float
+    finished: float
+    peak_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        return self.finished - self.started
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    task: Task | None = None
+    started: float = 0.0
+
+
+class Pool:
+    """Up to `cores` workers, started when first needed. Use as a context manager."""
+
+    def __init__(self, cores: int, memory_bytes: int) -> None:
+        self.cores, self.memory_bytes = cores, memory_bytes
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(PRELOAD))
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop every worker now; whatever they were doing is lost."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+
+    def warm(self) -> None:
+        """Start all workers, so that their start-up is in nobody's time."""
+        while len(self._workers) < self.cores:
+            self._start_worker()
+        self.run([Task(f"warm-{number}", _nothing, ()) for number in range(self.cores)])
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        on_done: Callable[[Outcome], None] = lambda _outcome: None,
+        on_progress: Callable[[str, float], None] = lambda _id, _fraction: None,
+        *,
+        side_by_side: bool = True,
+    ) -> dict[str, Outcome]:
+        """Run `tasks`, starting the first one in the list that fits the free cores and bytes.
+
+        `side_by_side=False` runs one at a time. Raises InfeasibleError where a task alone exceeds the pool;
+        a task's own failure is in its outcome.
+        """
+        for task in tasks:
+            self._check(task)
+        waiting, outcomes = list(tasks), {}
+        try:
+            while waiting or self._busy():
+                self._start_what_fits(waiting, side_by_side)
+                for outcome in self._collect(on_progress):
+                    outcomes[outcome.id] = outcome
+                    on_done(outcome)
+        except BaseException:
+            self.close()  # a worker in the middle of a task cannot be told to stop
+            raise
+        return outcomes
+
+    def _check(self, task: Task) -> None:
+        if task.threads > self.cores or (task.memory_bytes or 0) > self.memory_bytes:
+            raise InfeasibleError(
+                f"{task.id} needs {task.threads} threads and {format_bytes(task.memory_bytes or 0)}; there are "
+                f"{self.cores} cores and {format_bytes(self.memory_bytes)}; allow more with --cores and --memory"
+            )
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
+
+    def _start_what_fits(self, waiting: list[Task], side_by_side: bool) -> None:
+        for task in list(waiting):
+            running = [worker.task for worker in self._busy()]
+            if running and not side_by_side:
+                return
+            threads = sum(other.threads for other in running)
+            held = sum(other.memory_bytes or 0 for other in running)
+            if threads + task.threads > self.cores or held + (task.memory_bytes or 0) > self.memory_bytes:
+                continue
+            waiting.remove(task)
+            worker = next((w for w in self._workers if w.task is None), None) or self._start_worker()
+            worker.task, worker.started = task, time.monotonic()
+            try:
+                worker.connection.send((task.function, task.arguments, task.memory_bytes))
+            except OSError:
+                pass  # it died while idle: `_collect` sees the closed pipe and says so
+
+    def _start_worker(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _collect(self, on_progress: Callable[[str, float], None]) -> list[Outcome]:
+        busy = self._busy()
+        deadlines = [w.started + w.task.wall_seconds for w in busy if w.task.wall_seconds is not None]
+        timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        ready = wait([worker.connection for worker in busy], timeout)
+        outcomes = [self._receive(worker, on_progress) for worker in busy if worker.connection in ready]
+        late = [w for w in busy if w.task and w.task.wall_seconds is not None
+                and time.monotonic() >= w.started + w.task.wall_seconds]  # fmt: skip
+        outcomes += [self._bury(worker, f"took longer than {format_seconds(worker.task.wall_seconds)}")
+                     for worker in late]  # fmt: skip
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _receive(self, worker: _Worker, on_progress: Callable[[str, float], None]) -> Outcome | None:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join(1.0)
+            return self._bury(worker, _how_it_died(worker.process.exitcode))
+        if message[0] == "progress":
+            on_progress(worker.task.id, message[1])
+            return None
+        kind, value, peak_bytes = message
+        task, worker.task = worker.task, None
+        failed = kind == "failed"
+        return Outcome(
+            task.id, None if failed else value, value if failed else None, worker.started, time.monotonic(),
+            peak_bytes,
+        )  # fmt: skip
+
+    def _bury(self, worker: _Worker, reason: str) -> Outcome:
+        worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
+        self._workers.remove(worker)
+        task = worker.task
+        return Outcome(task.id, None, EngineError(reason), worker.started, time.monotonic(), 0)
+
+
+def _how_it_died(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return f"its worker process died of {name}; most often that is a lack of memory or a fault in an engine"
+    return f"its worker process ended with exit code {exit_code}"
+
+
+def _nothing(_progress: Callable[[float], None]) -> None:
+    return None

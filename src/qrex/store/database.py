@@ -1,0 +1,201 @@
+"""One SQLite file that holds finished units of work, predictions beside actuals, calibrations and runs.
+
+In: JSON-able payloads. Out: the same. Every write is one transaction: a process killed at any moment leaves
+either the whole record or none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from qrex.errors import StoreError
+
+__all__ = ["Run", "Store", "Unit", "content_key", "default_store_path"]
+
+_BUSY_SECONDS = 30.0
+
+
+def default_store_path() -> Path:
+    """$QREX_STORE, else the user's data folder ($XDG_DATA_HOME/qrex/qrex.db)."""
+    if explicit := os.environ.get("QREX_STORE"):
+        return Path(explicit)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "qrex" / "qrex.db"
+
+
+def content_key(kind: str, parts: Mapping[str, Any]) -> str:
+    """Hash of `kind` and of everything in `parts` (JSON-able), independent of the order of keys.
+
+    >>> content_key("a", {"x": 1, "y": 2}) == content_key("a", {"y": 2, "x": 1})
+    True
+    """
+    text = json.dumps([kind, parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A finished unit of work as it was stored."""
+
+    key: str
+    kind: str
+    payload: Any
+    session: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One command's run. `result` is what it kept of its outcome, such as the report's folder."""
+
+    id: str
+    verb: str
+    title: str
+    arguments: Mapping[str, Any]
+    status: str
+    result: Any
+    started_at: float
+    finished_at: float | None
+
+
+class Store:
+    """An open store. Use as a context manager, or call `close`.
+
+    Raises StoreError where the file cannot be opened, is not a store, or the disk refuses a write.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path is not None else default_store_path()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(resources.files(__package__).joinpath("schema.sql").read_text())
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"cannot open the store {self.path}: {error}; name another with --store FILE or $QREX_STORE, "
+                "or move the file away to start afresh"
+            ) from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connection:
+                yield self._connection
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write to the store {self.path}: {error}; is the disk full?") from error
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read the store {self.path}: {error}") from error
+
+    # Units -------------------------------------------------------------------------------------------
+
+    def unit(self, key: str) -> Unit | None:
+        rows = self._rows("SELECT key, kind, payload, session, created_at FROM units WHERE key = ?", (key,))
+        return Unit(rows[0][0], rows[0][1], json.loads(rows[0][2]), rows[0][3], rows[0][4]) if rows else None
+
+    def keep_unit(self, key: str, kind: str, payload: Any, session: str) -> None:
+        """Keep a finished unit. The first result under a key stays: a unit is never computed twice."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO units (key, kind, payload, session, created_at) VALUES (?, ?, ?, ?, ?)",
+                (key, kind, json.dumps(payload), session, time.time()),
+            )
+
+    # Predictions beside actuals ----------------------------------------------------------------------
+
+    def keep_prediction(
+        self,
+        key: str,
+        *,
+        engine: str,
+        circuit_id: str,
+        predicted_seconds: float | None,
+        predicted_bytes: int | None,
+        actual_seconds: float,
+        actual_bytes: int | None,
+    ) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, engine, circuit_id, predicted_seconds, predicted_bytes, actual_seconds, actual_bytes,
+                 time.time()),
+            )  # fmt: skip
+
+    def predictions(self) -> list[dict[str, Any]]:
+        names = ("key", "engine", "circuit_id", "predicted_seconds", "predicted_bytes", "actual_seconds",
+                 "actual_bytes", "created_at")  # fmt: skip
+        rows = self._rows(f"SELECT {', '.join(names)} FROM predictions ORDER BY created_at")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    # Calibrations ------------------------------------------------------------------------------------
+
+    def calibration(self, kind: str, scope: str, *, max_age_seconds: float) -> Any | None:
+        """The newest calibration of this kind and scope that is young enough, or None."""
+        rows = self._rows(
+            "SELECT payload FROM calibrations WHERE kind = ? AND scope = ? AND created_at >= ? "
+            "ORDER BY created_at DESC LIMIT 1",
+            (kind, scope, time.time() - max_age_seconds),
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def keep_calibration(self, kind: str, scope: str, payload: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO calibrations (kind, scope, payload, created_at) VALUES (?, ?, ?, ?)",
+                (kind, scope, json.dumps(payload), time.time()),
+            )
+
+    # Runs --------------------------------------------------------------------------------------------
+
+    def start_run(self, run_id: str, verb: str, title: str, arguments: Mapping[str, Any]) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, 'running', NULL, ?, NULL) "
+                "ON CONFLICT (id) DO UPDATE SET status = 'running', started_at = excluded.started_at",
+                (run_id, verb, title, json.dumps(arguments), time.time()),
+            )
+
+    def finish_run(self, run_id: str, status: str, result: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, result = ?, finished_at = ? WHERE id = ?",
+                (status, json.dumps(result), time.time(), run_id),
+            )
+
+    def runs(self, prefix: str = "") -> list[Run]:
+        """Runs whose id starts with `prefix`, newest first."""
+        rows = self._rows(
+            "SELECT id, verb, title, arguments, status, result, started_at, finished_at FROM runs "
+            "WHERE substr(id, 1, ?) = ? ORDER BY started_at DESC",
+            (len(prefix), prefix),
+        )
+        return [
+            Run(row[0], row[1], row[2], json.loads(row[3]), row[4], json.loads(row[5] or "null"), row[6], row[7])
+            for row in rows
+        ]

@@ -1,0 +1,136 @@
+"""The tasks here are module-level functions: workers import them by name."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from qrex.errors import CircuitError, EngineError, InfeasibleError, MemoryLimitError
+from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.store import Store
+
+GB = 10**9
+
+
+def double(number, progress):
+    progress(0.5)
+    return 2 * number
+
+
+def allocate(count, _progress):
+    block = np.ones(count, dtype=np.uint8)
+    return int(block[-1])
+
+
+def die(_progress):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(_progress):
+    raise CircuitError("no such gate", file="a.qasm", line=3, column=7)
+
+
+def stumble(_progress):
+    return {}["missing"]
+
+
+def sleep(seconds, _progress):
+    begin = time.monotonic()
+    time.sleep(seconds)
+    return begin, time.monotonic()
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with Pool(cores=2, memory_bytes=4 * GB) as pool:
+        yield pool
+
+
+def test_values_come_back_by_task(pool):
+    outcomes = pool.run([Task(str(n), double, (n,)) for n in range(20)])
+    assert {name: outcome.value for name, outcome in outcomes.items()} == {str(n): 2 * n for n in range(20)}
+
+
+def test_memory_limit_is_enforced_and_the_pool_survives(pool):
+    outcomes = pool.run(
+        [
+            Task("over", allocate, (1_500_000_000,), memory_bytes=500_000_000),
+            Task("under", allocate, (300_000_000,), memory_bytes=500_000_000),
+        ]
+    )
+    assert isinstance(outcomes["over"].error, MemoryLimitError)
+    assert "500 MB" in str(outcomes["over"].error)
+    assert outcomes["under"].value == 1
+    assert 300_000_000 <= outcomes["under"].peak_bytes < 400_000_000
+
+
+def test_a_killed_worker_fails_its_own_task_only(pool):
+    outcomes = pool.run([Task("dead", die, ()), Task("alive", double, (4,))])
+    assert isinstance(outcomes["dead"].error, EngineError)
+    assert "SIGKILL" in str(outcomes["dead"].error)
+    assert outcomes["alive"].value == 8
+    assert pool.run([Task("again", double, (1,))])["again"].value == 2
+
+
+def test_errors_keep_their_type_and_place(pool):
+    outcomes = pool.run([Task("refused", refuse, ()), Task("bug", stumble, ())])
+    assert isinstance(outcomes["refused"].error, CircuitError)
+    assert outcomes["refused"].error.line == 3
+    assert "KeyError" in str(outcomes["bug"].error)
+
+
+def test_predicted_bytes_never_add_up_beyond_the_pool():
+    with Pool(cores=2, memory_bytes=1000) as small:
+        outcomes = small.run([Task(str(n), sleep, (0.05,), memory_bytes=600) for n in range(4)])
+        spans = sorted(outcome.value for outcome in outcomes.values())
+    assert all(later[0] >= earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+
+
+def test_a_task_larger_than_the_pool_says_what_would_help(pool):
+    with pytest.raises(InfeasibleError, match="--memory"):
+        pool.run([Task("big", double, (1,), memory_bytes=5 * GB)])
+
+
+def test_a_task_past_its_time_is_stopped(pool):
+    outcomes = pool.run([Task("slow", sleep, (30,), wall_seconds=0.3), Task("quick", double, (2,))])
+    assert "longer than" in str(outcomes["slow"].error)
+    assert outcomes["quick"].value == 4
+
+
+def count_and_double(path, number, _progress):
+    with open(path, "a") as calls:
+        calls.write(f"{number}\n")
+    return 2 * number
+
+
+def test_units_are_done_once(pool, tmp_path):
+    calls = tmp_path / "calls"
+    units = [
+        WorkUnit("double", {"number": n}, Task(f"task-{n}", count_and_double, (str(calls), n))) for n in range(3)
+    ]
+    with Store(tmp_path / "s.db") as store:
+        first = UnitRunner(store, pool).run(units[:2])
+        second = UnitRunner(store, pool).run(units)
+    assert [payload["value"] for payload in second.values()] == [0, 2, 4]
+    assert [payload["kept"] for payload in second.values()] == [True, True, False]
+    assert first["task-0"]["session"] == second["task-0"]["session"]
+    assert sorted(calls.read_text().split()) == ["0", "1", "2"]
+
+
+def test_units_finished_before_an_interrupt_stay(tmp_path):
+    calls = tmp_path / "calls"
+
+    def interrupt(name, _payload):
+        if name == "task-1":
+            raise KeyboardInterrupt
+
+    units = [
+        WorkUnit("double", {"number": n}, Task(f"task-{n}", count_and_double, (str(calls), n))) for n in range(4)
+    ]
+    with Store(tmp_path / "s.db") as store, Pool(cores=1, memory_bytes=GB) as small:
+        with pytest.raises(KeyboardInterrupt):
+            UnitRunner(store, small).run(units, interrupt)
+        again = UnitRunner(store, small).run(units)
+    assert [payload["kept"] for payload in again.values()] == [True, True, False, False]
