@@ -1,10 +1,25 @@
 """Profile: what a circuit needs, read off it before it runs.
 
-In: a `Circuit`. Out: a `Profile`.
+In: a `Circuit`. Out: a `Profile` from `profile_circuit`. Beside it, for the engines: `flat_steps` opens a
+circuit into one list of steps, `clifford_operations` recognizes Clifford gates written as rotations, and
+`resolve_guards` reduces conditions on measured bits.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qrex.profile.profile import Profile
 
-__all__ = ["Profile"]
+if TYPE_CHECKING:
+    from qrex.circuits import Circuit
+
+__all__ = ["Profile", "profile_circuit"]
+
+
+def profile_circuit(circuit: Circuit) -> Profile:
+    """What `circuit` needs; see `Profile`. Raises InputError on unbound parameters and endless unrolling."""
+    # The pass needs Qiskit and stim; the type alone must not load them.
+    from qrex.profile.analysis import profile_circuit as analyze
+
+    return analyze(circuit)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 __all__ = ["Profile"]
 
@@ -12,12 +13,23 @@ __all__ = ["Profile"]
 class Profile:
     """Counts and bounds read off one circuit without running it.
 
-    `one_qubit_gates` … `many_qubit_gates` count unitary gates by width as written; `fused_blocks` is the
-    number of one- and two-qubit blocks left once neighbours on the same pair are merged.
+    Loops are unrolled, both branches of a conditional are counted, and gates that are neither standard nor at
+    most three qubits wide are replaced by their definitions before anything is counted.
+
+    `one_qubit_gates` … `many_qubit_gates` count unitary gates by width; `fused_blocks` is the number of one-
+    and two-qubit blocks left once neighbors on the same pair are merged. `depth` is that of the circuit as
+    written.
     `max_log2_schmidt` bounds log2 of the bond dimension over all cuts of the qubit order as written:
     each gate across a cut adds its operator-Schmidt log-rank (CX, CZ, RZZ 1; any other two-qubit gate 2),
-    capped by the qubits on the smaller side.
+    capped by the qubits on the smaller side and by one more than at the neighboring cuts. A gate adds nothing
+    while all but one of its qubits are still in a known basis state, and at most 1 when it meets a qubit that
+    is still unentangled.
     `terminal_measurements_only`: no gate, reset or condition follows or depends on a measurement.
+    `needs_trajectories`: every shot is a run of its own, since the state depends on random outcomes.
+    `stabilizer_obstacle` says what a stabilizer simulation cannot do with this circuit; "" if nothing.
+    `mps_updates` counts the two-site updates of a matrix product state that moves qubits together by swaps;
+    `log2_mps_work` is log2 of the sum over them of the cubed bond bound, `log2_mps_elements` log2 of the
+    amplitudes that its tensors hold at their largest. `instructions` counts what was walked over.
     """
 
     circuit_id: str
@@ -41,3 +53,13 @@ class Profile:
     widest_component: int
     max_log2_schmidt: float
     shots: int
+    needs_trajectories: bool = False
+    stabilizer_obstacle: str = ""
+    mps_updates: int = 0
+    log2_mps_work: float = 0.0
+    log2_mps_elements: float = 0.0
+    instructions: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values under the field names."""
+        return asdict(self) | {"gate_counts": dict(self.gate_counts)}
