@@ -29,8 +29,6 @@ _FLIPS = frozenset(["x", "y"])
 _CONTROLS = {"ccx": 2, "cswap": 1} | dict.fromkeys(
     ["cx", "cy", "ch", "csx", "crx", "cry", "crz", "cu", "cu3"], 1
 )
-    "ccx": 2
-}
 # Operator-Schmidt log-rank 1 across any cut; every other two-qubit gate has at most 2.
 _RANK_ONE = _SKIP_ON_ZERO | (frozenset(_CONTROLS) - {"cswap"}) | {"rxx", "ryy", "rzz", "rzx", "ecr"}
 UNKNOWN = -1
