@@ -1,0 +1,54 @@
+// What a kernel set is: plain structs and one function table per instruction set.
+//
+// Amplitudes are planar float32 (real parts, imaginary parts). A block is 2^bits consecutive amplitudes in a
+// buffer; the lowest bits are SIMD lanes. Coefficients are stored once per lane, so that a target or a
+// control that lies in the lanes costs a shuffle and no extra arithmetic.
+//
+// The kernels are compiled once per instruction set, so nothing here may define code that the linker could
+// merge between those objects: structs only, no templates of the standard library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace qrex {
+
+enum class OpKind : std::uint8_t { One, Two, Swap, Phase, Diagonal };
+
+// Which parts of the entries are nonzero. CrossImaginary: real diagonal, imaginary off-diagonal (RX, RXX).
+enum class Structure : std::uint8_t { General, Real, CrossImaginary };
+
+// One gate on a block. Bits are buffer bits. `lane0`/`lane1` are the targets that lie in the lanes, or -1
+// (lane0 < lane1 when both do); `high0`/`high1` the others as amplitude strides, or 0.
+struct MatrixOp {
+  OpKind kind;
+  Structure structure;
+  std::int8_t lane0, lane1;
+  std::uint64_t high0, high1;
+  std::uint64_t control_mask, control_value;  // buffer bits above the lanes
+  std::uint64_t outer_mask, outer_value;      // bits of the state that the block does not contain
+  std::size_t coefficients;                   // offset into the stage's table, in floats
+};
+
+// A product of phases exp(i f(x)), f quadratic in the bits of x, on one block: x = (row, column),
+// 2^table_bits columns. `rows[j]` is the factor that row bit j brings to each column.
+struct DiagonalBlock {
+  int table_bits, row_bits;
+  const float *root_re, *root_im;  // row 0
+  const float *rows_re, *rows_im;  // row_bits tables of 2^table_bits
+  const double* row_phase;         // row_bits complex factors
+  const double* pair_phase;        // row_bits x row_bits complex factors, [j][k] for k > j
+  const std::uint8_t* row_flat;            // rows[j] is one everywhere
+  bool root_trivial;               // the root is one everywhere
+  float* scratch;                  // row_bits tables, real and imaginary
+};
+
+struct KernelSet {
+  const char* name;
+  int lane_bits;
+  void (*apply)(const MatrixOp& op, const float* coefficients, float* re, float* im, int bits, std::uint64_t offset);
+  void (*diagonal)(const DiagonalBlock& block, float* re, float* im);
+  double (*norm)(const float* re, const float* im, std::uint64_t count);
+};
+
+}  // namespace qrex

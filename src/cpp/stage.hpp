@@ -1,0 +1,77 @@
+// A stage: a set of local qubits and the gates on them, applied to a whole state in one pass.
+//
+// "Position" means the place of a qubit in the state's index, "bit" its place in the block. For each value of
+// the other positions the 2^L local amplitudes are gathered into a buffer that stays in cache, every gate is
+// applied to them, and they are scattered back. Controls and diagonal gates may lie on any position: outside
+// the block they are the same for all its amplitudes.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <vector>
+
+#include "program.hpp"
+
+namespace qrex {
+
+using Complex = std::complex<double>;
+
+class Stage {
+ public:
+  // `local` holds the local positions in ascending order, one per bit; its lowest ones must be 0, 1, ... so
+  // that a vector of amplitudes is contiguous. 2^inner_bits amplitudes are taken to fit the first-level cache.
+  Stage(int num_qubits, std::vector<int> local, int inner_bits, const KernelSet& kernels);
+
+  // One-qubit gate (row-major 2x2) on amplitudes that satisfy the controls.
+  void one(int target, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value);
+  // One of two one-qubit gates, chosen by the bit at position `selector`: matrices[0:4] and matrices[4:8].
+  void select(int selector, int target, const Complex* matrices);
+  // Two-qubit gate, row-major 4x4; q0 is the low bit of its index.
+  void two(int q0, int q1, const Complex* matrix);
+  // Product over k of exp(i angles[k] [x contains masks[k]]); masks are sets of positions, local or not.
+  void diagonal(const std::vector<std::uint64_t>& masks, const std::vector<double>& angles);
+
+  // Applies the stage to the planar state of 2^num_qubits amplitudes in place. Amplitudes whose index meets
+  // `zero_mask` are known to be zero and are not read.
+  void run(float* re, float* im, int threads, std::uint64_t zero_mask) const;
+
+  std::uint64_t workspace_bytes(int threads) const;
+  int num_qubits() const { return num_qubits_; }
+
+ private:
+  struct Diagonal {
+    struct Outer {
+      std::uint64_t mask;
+      int bit;  // of the block, or -1
+      double angle;
+    };
+    int table_bits;
+    std::vector<double> linear;  // per bit
+    std::vector<float> columns;  // pair terms within the columns: re, im
+    std::vector<float> rows_re, rows_im;
+    std::vector<double> pairs;
+    std::vector<std::uint8_t> row_flat;
+    std::vector<Outer> outer;
+    bool columns_trivial;
+  };
+  struct Workspace;
+
+  int bit_of(int position) const;
+  std::uint64_t split(std::uint64_t mask, std::uint64_t* outer) const;
+  void push_one(int target_bit, const Complex* satisfied, const Complex* otherwise, std::uint64_t lane_mask,
+                std::uint64_t lane_value, MatrixOp op);
+  void push_phase(std::uint64_t mask, double angle);
+  void run_block(float* re, float* im, std::uint64_t base, Workspace& workspace) const;
+  void run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t base, Workspace& workspace) const;
+
+  int num_qubits_, bits_, chunk_bits_, inner_bits_;
+  std::vector<int> local_;
+  std::vector<std::int8_t> bit_of_;
+  std::uint64_t local_mask_;
+  const KernelSet& kernels_;
+  std::vector<MatrixOp> ops_;  // a Diagonal op's `coefficients` is its index in diagonals_
+  std::vector<float> table_;
+  std::vector<Diagonal> diagonals_;
+};
+
+}  // namespace qrex
