@@ -1,12 +1,23 @@
-"""The frozen types of this room: what a before/after report says. `expansion` fills them in."""
+"""The frozen types of this room: what a before/after report says. `expansion` fills them in.
+
+In: measured comparisons, circuit rows, mechanism rows. Out: `Summary`, which writes itself (`save`), prints
+itself (`print`), shows itself in a notebook, and survives a round trip through JSON. Rendering is imported
+only when it is asked for, so that these types stay cheap to import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from qrex.errors import InputError
 from qrex.evidence import Comparison, Measurement
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["CircuitRow", "MechanismRow", "Side", "Status", "Summary", "ThresholdRow"]
 
@@ -102,3 +113,65 @@ class Summary:
     timings: Mapping[str, float] = field(default_factory=dict)  # seconds per stage of the job
     notes: tuple[str, ...] = ()  # how it was measured, and what differs from the founding text's wording
     command: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            datetime.fromisoformat(self.created_at)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"created_at is {self.created_at!r}; give ISO 8601, e.g. 2025-07-23T00:39:21Z"
+            ) from error
+
+    @property
+    def timestamp(self) -> str:
+        """The creation time as file names carry it, e.g. ``2025-07-23_00-39-21`` (UTC)."""
+        created = datetime.fromisoformat(self.created_at)
+        if created.tzinfo is not None:
+            created = created.astimezone(UTC)
+        return created.strftime("%Y-%m-%d_%H-%M-%S")
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All compared figures of the tables, in the order of the report."""
+        return self.classical + self.quantum + self.implications + self.outlook
+
+    @property
+    def verdict(self) -> str:
+        """The whole report in one sentence, made from the comparisons and the circuit rows."""
+        from qrex.report.verdict import verdict_sentence
+
+        return verdict_sentence(self)
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write the report; returns ``{"markdown", "html", "json", "csv", "chart"} -> path``.
+
+        Each file is written aside and renamed, so a reader never sees half of one.
+        Raises `InputError` where `folder` cannot be written.
+        """
+        from qrex.report.files import save_summary
+
+        return save_summary(self, folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as docs/summary.schema.json describes it."""
+        from qrex.report.codec import summary_to_dict
+
+        return summary_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Summary:
+        """The inverse of `to_dict`. Raises `InputError` on another format or a missing field."""
+        from qrex.report.codec import summary_from_dict
+
+        return summary_from_dict(data)
+
+    def print(self, console: Console | None = None) -> None:
+        """Print the verdict and the tables in short on a rich console (default: standard output)."""
+        from qrex.report.terminal import print_summary
+
+        print_summary(self, console)
+
+    def _repr_html_(self) -> str:
+        from qrex.report.render import render_fragment
+
+        return render_fragment(self)
