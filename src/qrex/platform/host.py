@@ -8,13 +8,10 @@ milliseconds, with it at most about five seconds.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import math
 import os
 import platform
 import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -59,7 +56,7 @@ def probe_host(scratch_dir: str | None = None, *, measure: bool = True) -> Host:
     ram = measure_ram_bandwidth(cores) if measure else None
     disk = measure_disk_bandwidth(str(scratch)) if measure else None
     return Host(
-        hostname_hash=hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12],
+        hostname_hash=hashlib.sha256(platform.node().encode()).hexdigest()[:12],
         cpu_model=_cpuinfo().get("model name", platform.machine()),
         cores=cores,
         memory_bytes=total,
@@ -130,6 +127,8 @@ def _instruction_sets() -> tuple[str, ...]:
 
 
 def _gpus() -> tuple[Gpu, ...]:
+    import subprocess
+
     program = shutil.which("nvidia-smi")
     if program is not None:
         query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
@@ -151,6 +150,8 @@ def _gpus() -> tuple[Gpu, ...]:
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata  # with its parsers of e-mail headers, the slowest import of this file
+
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -1,0 +1,187 @@
+"""A calibration made to run: `SimulatedQpu`, a Qiskit `BackendV2`.
+
+In: a `BackendV2` that carries a calibration (a fake backend, or any backend with a filled-in Target).
+Out: a backend with the same target whose `run` samples compiled circuits under that calibration's noise
+(see `noise`), exactly and fast. It serves `BackendSamplerV2` and the runtime's `SamplerV2` in local mode.
+Circuits of one call run side by side in threads; results depend on the seed alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2, JobStatus, JobV1, Options
+from qiskit.result import Result
+from qiskit.result.models import ExperimentResult, ExperimentResultData
+from qiskit.transpiler import Target
+
+from qrex.errors import InputError
+from qrex.twin.noise import NOISE_DESCRIPTION, DeviceNoise
+from qrex.twin.sampling import sample_circuit
+
+__all__ = ["SimulatedJob", "SimulatedQpu"]
+
+
+class SimulatedJob(JobV1):
+    """A finished run; `result()` returns at once."""
+
+    def __init__(self, backend: BackendV2, result: Result):
+        super().__init__(backend, result.job_id)
+        self._result = result
+
+    def submit(self) -> None:
+        """Nothing to do: the run is finished when the job exists."""
+
+    def result(self) -> Result:
+        return self._result
+
+    def status(self) -> JobStatus:
+        return JobStatus.DONE
+
+
+class SimulatedQpu(BackendV2):
+    """`calibrated` as a device that answers. `simulation_seconds` adds up the host time of all runs."""
+
+    noise_description = NOISE_DESCRIPTION
+
+    def __init__(self, calibrated: BackendV2):
+        super().__init__(
+            name=calibrated.name,
+            description=f"simulated from the calibration of {calibrated.name}",
+            backend_version=str(getattr(calibrated, "backend_version", "") or ""),
+        )
+        self._calibrated = calibrated
+        self._noise = DeviceNoise(calibrated)
+
+    @property
+    def target(self) -> Target:
+        return self._calibrated.target
+
+    @property
+    def max_circuits(self) -> None:
+        return None
+
+    @property
+    def noise(self) -> DeviceNoise:
+        """The noise that `run` uses, for those who compute with it."""
+        return self._noise
+
+    @property
+    def default_rep_delay(self) -> float | None:
+        return getattr(self._calibrated, "default_rep_delay", None)
+
+    def properties(self):
+        """The calibration snapshot, or None where the backend brought none."""
+        read = getattr(self._calibrated, "properties", None)
+        return read() if callable(read) else None
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options(shots=1024, memory=True, seed_simulator=None)
+
+    def run(
+        self,
+        run_input: QuantumCircuit | Sequence[QuantumCircuit],
+        *,
+        shots: int | None = None,
+        memory: bool | None = None,
+        seed_simulator: int | None = None,
+    ) -> SimulatedJob:
+        """Samples compiled circuits: qubit i is physical qubit i, gates are native, delays explicit.
+
+        Circuit k of a call draws from (seed_simulator, k); without a seed the draw is fresh. Raises
+        `InputError` for what the device cannot run and `InfeasibleError` for what cannot be simulated here.
+        """
+        circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
+        shots = self.options.shots if shots is None else shots
+        memory = self.options.memory if memory is None else memory
+        seed = self.options.seed_simulator if seed_simulator is None else seed_simulator
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if shots < 1:
+            raise InputError(f"{shots} shots were asked for; a run needs at least 1")
+        for circuit in circuits:
+            self._check(circuit)
+        begin = time.perf_counter()
+        workers = max(1, min(len(circuits), len(os.sched_getaffinity(0))))
+
+        def sample(index: int) -> ExperimentResult:
+            bits = sample_circuit(circuits[index], self._noise, shots, (seed, index))
+            return _experiment(circuits[index], bits, shots, seed, memory)
+
+        with ThreadPoolExecutor(workers) as pool:
+            experiments = list(pool.map(sample, range(len(circuits))))
+        result = Result(
+            backend_name=self.name,
+            backend_version=self.backend_version,
+            job_id=str(uuid.uuid4()),
+            success=True,
+            results=experiments,
+            time_taken=time.perf_counter() - begin,
+        )
+        return SimulatedJob(self, result)
+
+    def _check(self, circuit: QuantumCircuit) -> None:
+        if circuit.num_qubits > self.target.num_qubits:
+            raise InputError(
+                f"circuit {circuit.name!r} has {circuit.num_qubits} qubits and {self.name} has "
+                f"{self.target.num_qubits}; compile it for this device"
+            )
+        if circuit.num_parameters:
+            raise InputError(f"circuit {circuit.name!r} has unbound parameters; bind them before it runs")
+        for name, qubits in sorted(_uses(circuit, range(circuit.num_qubits))):
+            if not self.target.instruction_supported(name, qubits):
+                raise InputError(
+                    f"circuit {circuit.name!r} uses {name} on {qubits}, which {self.name} does not have; "
+                    "compile it for this device"
+                )
+
+
+def _uses(circuit: QuantumCircuit, physical: Sequence[int]) -> set[tuple[str, tuple[int, ...]]]:
+    """Every (name, physical qubits) that `circuit` and the bodies of its control flow apply."""
+    place = dict(zip(circuit.qubits, physical, strict=True))
+    uses = set()
+    for instruction in circuit.data:
+        qubits = tuple(place[q] for q in instruction.qubits)
+        if instruction.is_control_flow():
+            for body in getattr(instruction.operation, "blocks", ()):
+                uses |= _uses(body, qubits)
+        elif instruction.name not in ("barrier", "store"):
+            uses.add((instruction.name, qubits))
+    return uses
+
+
+def _experiment(
+    circuit: QuantumCircuit, bits: NDArray[np.uint8], shots: int, seed: int, memory: bool
+) -> ExperimentResult:
+    words = _hex_words(bits)
+    data = {"counts": dict(Counter(words))}
+    if memory:
+        data["memory"] = words
+    header = {
+        "name": circuit.name,
+        "n_qubits": circuit.num_qubits,
+        "memory_slots": circuit.num_clbits,
+        "creg_sizes": [[register.name, register.size] for register in circuit.cregs],
+        "metadata": circuit.metadata or {},
+    }
+    return ExperimentResult(
+        shots=shots, success=True, data=ExperimentResultData(**data), header=header, seed=seed, status="DONE"
+    )
+
+
+def _hex_words(bits: NDArray[np.uint8]) -> list[str]:
+    """One hexadecimal word per row, column 0 least significant."""
+    if bits.shape[1] == 0:
+        return ["0x0"] * len(bits)
+    packed = np.packbits(bits[:, ::-1], axis=1, bitorder="big")
+    excess = 8 * packed.shape[1] - bits.shape[1]  # packbits fills the last byte up from the right
+    return [hex(int.from_bytes(row.tobytes(), "big") >> excess) for row in packed]
