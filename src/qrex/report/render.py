@@ -40,6 +40,8 @@ def _environment() -> Environment:
         "bytes": format_bytes,
         "seconds": format_seconds,
         "value": wording.value_text,
+        "number": lambda m, definition: wording.value_parts(m, definition)[0],
+        "unit": lambda m, definition: wording.value_parts(m, definition)[1],
         "interval": wording.interval_text,
         "evidence": wording.evidence_text,
         "change": wording.change_text,

@@ -50,7 +50,7 @@ def _allocation(summary: Summary) -> str:
     ran = [side for side in sides if side.outcome == "ran"]
     if not sides:
         return "No circuit was run."
-    text = f"{len(ran)} of {len(sides)} circuit runs finished inside the memory they were given"
+    text = f"{len(ran)} of {len(sides)} circuit runs finished"
     pairs = [(s.predicted_seconds, s.seconds) for s in ran if s.predicted_seconds and s.seconds]
     if pairs:
         predicted, actual = (sum(column) for column in zip(*pairs, strict=True))
@@ -64,9 +64,9 @@ def function_rows(summary: Summary) -> tuple[FunctionRow, ...]:
     rows = []
     for title, purpose, calls in _FUNCTIONS:
         done = [
-            f"{mechanisms[call].title}: {mechanisms[call].status}. {mechanisms[call].reason}"
+            f"{mechanisms[call].title}: {mechanisms[call].status}; {mechanisms[call].reason}"
             if call in mechanisms
-            else f"{call}: not applied. It was not called."
+            else f"{call}: not applied; it was not called"
             for call in calls
         ]
         rows.append(FunctionRow(title, purpose, tuple(done) or (_allocation(summary),)))

@@ -22,6 +22,7 @@ __all__ = [
     "interval_text",
     "number_text",
     "scale_for",
+    "value_parts",
     "value_text",
 ]
 
@@ -38,10 +39,6 @@ class Scale:
 
     factor: float
     unit: str
-
-    def suffix(self) -> str:
-        """The unit as it follows a number: a thin gap, none before a percent sign's own gap."""
-        return f" {self.unit}" if self.unit else ""
 
 
 def _is_percentage(unit: str, definition: str) -> bool:
@@ -111,12 +108,17 @@ def _scaled(m: Measurement, definition: str) -> tuple[Scale, float]:
     return scale, (m.high - m.low) / scale.factor
 
 
+def value_parts(m: Measurement, definition: str = "") -> tuple[str, str]:
+    """The value's digits and its unit."""
+    scale, width = _scaled(m, definition)
+    return number_text(m.value / scale.factor, width), scale.unit
+
+
 def value_text(m: Measurement | None, definition: str = "") -> str:
     """The value with its unit, or "not measured"."""
     if m is None:
         return "not measured"
-    scale, width = _scaled(m, definition)
-    return number_text(m.value / scale.factor, width) + scale.suffix()
+    return " ".join(part for part in value_parts(m, definition) if part)
 
 
 def interval_text(m: Measurement | None, definition: str = "") -> str:
