@@ -36,12 +36,14 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Predicted cost of one run."""
+    """Predicted cost of one run. `upper_bound`: seconds and bytes hold for the worst state that the circuit's
+    structure allows, and the run may stay far below."""
 
     seconds: float
     peak_bytes: int
     disk_bytes: int = 0
     infidelity: float = 0.0
+    upper_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
