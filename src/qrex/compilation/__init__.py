@@ -12,6 +12,7 @@ from qrex.compilation.baseline import (
     compile_at,
     compile_baseline,
     finish,
+    recorded_layout,
     require_width,
     route,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "pad_schedule",
     "predict_success",
     "read_schedule",
+    "recorded_layout",
     "require_width",
     "route",
     "scheduling_passes",

@@ -17,7 +17,15 @@ from qrex.compilation.scheduling import pad_schedule
 from qrex.compilation.success import predict_success
 from qrex.errors import InfeasibleError
 
-__all__ = ["BASELINE_LEVEL", "compile_at", "compile_baseline", "finish", "require_width", "route"]
+__all__ = [
+    "BASELINE_LEVEL",
+    "compile_at",
+    "compile_baseline",
+    "finish",
+    "recorded_layout",
+    "require_width",
+    "route",
+]
 
 BASELINE_LEVEL = 1
 
@@ -59,12 +67,7 @@ def finish(routed: QuantumCircuit, target: Any, table: ErrorTable, *, level: int
     `layout` and `final_layout` default to those that Qiskit recorded in `routed`.
     """
     if layout is None or final_layout is None:
-        recorded = routed.layout
-        if recorded is None:  # nothing was moved
-            layout = final_layout = tuple(range(routed.num_qubits))
-        else:
-            layout = tuple(recorded.initial_index_layout(filter_ancillas=True))
-            final_layout = tuple(recorded.final_index_layout(filter_ancillas=True))
+        layout, final_layout = recorded_layout(routed)
     schedule = pad_schedule(routed, target, table)
     return Compiled(
         circuit=schedule.circuit,
@@ -80,6 +83,16 @@ def finish(routed: QuantumCircuit, target: Any, table: ErrorTable, *, level: int
         scheduled=not schedule.refusal,
         notes=(schedule.refusal,) if schedule.refusal else (),
     )
+
+
+def recorded_layout(routed: QuantumCircuit) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Physical qubit of each virtual qubit at the start and at the end, as Qiskit recorded it in `routed`."""
+    recorded = routed.layout
+    if recorded is None:  # nothing was moved
+        unmoved = tuple(range(routed.num_qubits))
+        return unmoved, unmoved
+    return (tuple(recorded.initial_index_layout(filter_ancillas=True)),
+            tuple(recorded.final_index_layout(filter_ancillas=True)))
 
 
 def require_width(qc: QuantumCircuit, table: ErrorTable) -> None:

@@ -32,6 +32,7 @@ from qrex.compilation import (
     finish,
     has_control_flow,
     predict_success,
+    recorded_layout,
     require_width,
     route,
     target_of,
@@ -177,17 +178,16 @@ def _place(routed: _Routed, table: ErrorTable, scheduled: bool, seed: int) -> tu
 
 def _finish(one: _Placed, target: Any, table: ErrorTable) -> Compiled:
     routed = one.routed
-    compiled = finish(routed.circuit, target, table, level=routed.level, seed=routed.seed, label=routed.label)
     if one.places is None:
-        return compiled
+        return finish(routed.circuit, target, table, level=routed.level, seed=routed.seed, label=routed.label)
     permutation = _complete(one.places, routed.circuit.num_qubits)
-    moved = finish(
+    layout, final_layout = recorded_layout(routed.circuit)
+    return finish(
         _relabel(routed.circuit, permutation), target, table, level=routed.level, seed=routed.seed,
         label=routed.label + ", moved",
-        layout=tuple(permutation[qubit] for qubit in compiled.layout),
-        final_layout=tuple(permutation[qubit] for qubit in compiled.final_layout),
+        layout=tuple(permutation[qubit] for qubit in layout),
+        final_layout=tuple(permutation[qubit] for qubit in final_layout),
     )
-    return moved if moved.predicted_success >= compiled.predicted_success else compiled
 
 
 def _complete(places: dict[int, int], num_qubits: int) -> list[int]:

@@ -160,6 +160,8 @@ class PlacementScore:
             if length is None:
                 length = self._costs(name, len(nodes))[1][tuple(columns[node] for node in nodes)]
                 lengths[name, nodes] = length
+            if not length.any() and end is busy[nodes[0]]:
+                continue  # a virtual gate right before its successor takes no time and parts no gap
             start = end + length
             for node, matters in zip(nodes, sensitive, strict=True):
                 # Only a wait for other wires, a barrier or a delay parts `end` from the node's own `busy`.

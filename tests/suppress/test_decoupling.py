@@ -1,0 +1,154 @@
+"""Decoupling keeps the circuit and its duration, and undoes what it is meant to undo."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Operator, Statevector
+from qiskit_ibm_runtime.fake_provider import FakeGuadalupeV2, FakeManilaV2, FakeSherbrooke
+
+from qrex.compilation import ErrorTable, compile_baseline, read_schedule
+from qrex.errors import InputError
+from qrex.suppress import SEQUENCES, decouple
+
+
+def staircase(num_qubits: int) -> QuantumCircuit:
+    """Qubit 0 waits, after its first gate, while the others entangle."""
+    qc = QuantumCircuit(num_qubits)
+    qc.h(range(num_qubits))
+    qc.cx(0, 1)
+    for qubit in range(1, num_qubits - 1):
+        qc.cx(qubit, qubit + 1)
+        qc.t(qubit)
+    for qubit in reversed(range(num_qubits - 1)):
+        qc.cx(qubit, qubit + 1)
+    return qc
+
+
+def evolve(circuit: QuantumCircuit, detuning: float = 0.0, dt: float = 0.0) -> Statevector:
+    """State after `circuit`; a delay of τ turns each qubit by `detuning`·τ about z (rad)."""
+    plain = circuit.copy_empty_like()
+    for one in circuit.data:
+        if one.name == "delay":
+            plain.rz(detuning * one.operation.duration * dt, one.qubits[0])
+        elif one.name != "barrier":
+            plain.append(one)
+    return Statevector(plain)
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_the_circuit_and_its_duration_stay(sequence):
+    backend = FakeManilaV2()
+    before = compile_baseline(staircase(4), backend, seed=2)
+    result = decouple(before, backend, sequence)
+    after, record = result.compiled, result.record
+    assert record.windows_filled > 0 and not record.reason
+    assert record.pulses == record.windows_filled * len(SEQUENCES[sequence])
+    assert evolve(after.circuit).equiv(evolve(before.circuit))
+    assert read_schedule(after.circuit, ErrorTable.from_target(backend)).duration_seconds == pytest.approx(
+        before.duration_seconds
+    )
+    assert after.duration_seconds == before.duration_seconds and after.layout == before.layout
+    added = after.circuit.count_ops()["x"] - before.circuit.count_ops().get("x", 0)
+    assert added == record.pulses
+    assert set(after.circuit.count_ops()) <= {*backend.target.operation_names, "barrier"}
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_a_static_detuning_is_undone(sequence):
+    """The oracle is physics: phase gathered before an echo pulse is taken back after it."""
+    backend = FakeManilaV2()
+    dt = backend.target.dt
+    before = compile_baseline(staircase(4), backend, seed=2)
+    result = decouple(before, backend, sequence)
+    detuning = 2 * math.pi * 150e3  # rad/s
+    ideal = evolve(before.circuit)
+
+    def fidelity(circuit):
+        return abs(ideal.inner(evolve(circuit, detuning, dt))) ** 2
+
+    assert fidelity(before.circuit) < 0.8
+    assert fidelity(result.compiled.circuit) > 0.95
+
+
+def test_y_is_written_in_device_gates_exactly():
+    qc = QuantumCircuit(1)
+    qc.rz(-math.pi / 2, 0)
+    qc.x(0)
+    qc.rz(math.pi / 2, 0)
+    assert Operator(qc) == Operator(np.array([[0, -1j], [1j, 0]]))
+
+
+def test_pulses_start_on_the_device_grid():
+    backend = FakeSherbrooke()
+    assert backend.target.pulse_alignment == 16
+    result = decouple(compile_baseline(staircase(5), backend, seed=2), backend, "XY4")
+    assert result.record.windows_filled > 0
+    clock = dict.fromkeys(result.compiled.circuit.qubits, 0)
+    table = ErrorTable.from_target(backend)
+    for one in result.compiled.circuit.data:
+        if one.is_directive():
+            continue
+        places = tuple(result.compiled.circuit.find_bit(bit).index for bit in one.qubits)
+        length = (one.operation.duration if one.name == "delay"
+                  else round(table.cost(one.name, places).seconds / table.dt))
+        assert clock[one.qubits[0]] % 16 == 0
+        for bit in one.qubits:
+            clock[bit] += length
+
+
+def test_ground_state_and_finished_qubits_are_left_alone():
+    qc = QuantumCircuit(3, 3)
+    qc.h(0)
+    qc.measure(0, 0)  # then qubit 0 has nothing left to do
+    qc.barrier()
+    qc.h(1)  # qubits 1 and 2 are in |0⟩ until here
+    qc.cx(1, 2)
+    qc.measure([1, 2], [1, 2])
+    backend = FakeGuadalupeV2()
+    compiled = compile_baseline(qc, backend, seed=0)
+    result = decouple(compiled, backend, "XX")
+    assert result.compiled is compiled
+    assert result.record.windows_filled == result.record.pulses == 0
+    assert "no idle window" in result.record.reason
+
+
+def test_short_windows_are_left_alone():
+    backend = FakeManilaV2()
+    compiled = compile_baseline(staircase(4), backend, seed=2)
+    longest = max(window.window_ns for window in compiled.idle_windows)
+    free = decouple(compiled, backend, "XX")
+    picky = decouple(compiled, backend, "XX", min_window_ns=longest - 1)
+    assert 0 < picky.record.windows_filled < free.record.windows_filled
+    assert picky.record.shortest_filled_ns >= longest - 1
+    none = decouple(compiled, backend, "XX", min_window_ns=10 * longest)
+    assert none.compiled is compiled and "long enough" in none.record.reason
+
+
+def test_an_unscheduled_circuit_comes_back_with_the_reason():
+    qc = QuantumCircuit(2, 2)
+    qc.h(0)
+    qc.measure(0, 0)
+    with qc.if_test((qc.clbits[0], 1)):
+        qc.x(1)
+    qc.measure(1, 1)
+    backend = FakeManilaV2()
+    compiled = compile_baseline(qc, backend, seed=0)
+    result = decouple(compiled, backend)
+    assert result.compiled is compiled and "no schedule" in result.record.reason
+
+
+def test_without_memory_in_the_noise_decoupling_is_predicted_to_cost():
+    backend = FakeManilaV2()
+    compiled = compile_baseline(staircase(4), backend, seed=2)
+    assert decouple(compiled, backend, "XY4").compiled.predicted_success < compiled.predicted_success
+
+
+def test_an_unknown_sequence_is_refused_with_the_known_ones():
+    backend = FakeManilaV2()
+    compiled = compile_baseline(staircase(3), backend, seed=0)
+    with pytest.raises(InputError, match="XX, XY4, XY8"):
+        decouple(compiled, backend, "UDD")
