@@ -44,7 +44,7 @@ def test_every_gap_is_an_explicit_delay(backend):
             length = one.operation.duration
         else:
             length = round(table.cost(one.name, tuple(index[bit] for bit in one.qubits)).seconds / table.dt)
-        assert len({clock[bit] for bit in one.qubits}) == 1, "a gate starts before its qubits have waited for it"
+        assert len({clock[bit] for bit in one.qubits}) == 1, "a qubit has not waited for its gate"
         for bit in one.qubits:
             clock[bit] += length
     qiskit_says = generate_preset_pass_manager(
