@@ -90,7 +90,7 @@ class AerEngine:
         if self.method == "mps":
             from qrex.profile import profile_circuit
 
-            profile = profile_circuit(job.circuit)
+            profile = profile_circuit(job.circuit, job.shots)
             bond_limit = aer_costs.bond_limit(profile, allotment.memory_bytes)
             options |= {
                 "mps_sample_measure_algorithm": "mps_probabilities",

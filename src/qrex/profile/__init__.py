@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Profile", "profile_circuit"]
 
 
-def profile_circuit(circuit: Circuit) -> Profile:
-    """What `circuit` needs; see `Profile`. Raises InputError on unbound parameters and endless unrolling."""
+def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
+    """What `circuit` needs for `shots` (None: its own); see `Profile`. Raises InputError on unbound
+    parameters and endless unrolling."""
     # The pass needs Qiskit and stim; the type alone must not load them.
     from qrex.profile.analysis import profile_circuit as analyze
 
-    return analyze(circuit)
+    return analyze(circuit, shots)

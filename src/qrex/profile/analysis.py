@@ -34,8 +34,11 @@ _RANK_ONE = _SKIP_ON_ZERO | (frozenset(_CONTROLS) - {"cswap"}) | {"rxx", "ryy", 
 UNKNOWN = -1
 
 
-def profile_circuit(circuit: Circuit) -> Profile:
-    """The profile of `circuit`; raises InputError on unbound parameters and on endless unrolling."""
+def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
+    """The profile of `circuit` for `shots`, its own number if None.
+
+    Raises InputError on unbound parameters and on endless unrolling.
+    """
     quantum_circuit = circuit.quantum_circuit
     reader = _Reader(quantum_circuit.num_qubits)
     for step in flat_steps(quantum_circuit):
@@ -63,7 +66,7 @@ def profile_circuit(circuit: Circuit) -> Profile:
         components=len(sizes),
         widest_component=max(sizes, default=0),
         max_log2_schmidt=bonds.max_log2,
-        shots=circuit.shots,
+        shots=circuit.shots if shots is None else shots,
         needs_trajectories=reader.trajectories,
         stabilizer_obstacle=reader.obstacle,
         mps_updates=bonds.updates,
