@@ -34,7 +34,8 @@ __all__ = ["NOISE_DESCRIPTION", "DeviceNoise", "delay_seconds"]
 
 NOISE_DESCRIPTION = (
     "simulated from the calibration: depolarizing plus T1/T2 relaxation on every gate (together the "
-    "calibrated average gate error), T1/T2 relaxation on explicit delays, independent readout flips; "
+    "calibrated average gate error, or relaxation alone where that exceeds it), T1/T2 relaxation on explicit "
+    "delays, independent readout flips; "
     "no memory, no ZZ or other crosstalk, no coherent error, no leakage, no reset or preparation error"
 )
 

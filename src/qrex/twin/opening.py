@@ -36,7 +36,7 @@ def open_qpu(description: QpuDescription, *, service: Callable[..., Any] | None 
             return make_qpu(description, SimulatedQpu(backend), "simulated", NOISE_DESCRIPTION)
         source = description.options.get("source", "simulated")
         if source not in ("simulated", "hardware"):
-            raise PlatformError(f"{description.spec}: source is {source!r}; write \"simulated\" or \"hardware\"")
+            raise PlatformError(f"{description.spec}: source {source!r} must be 'simulated' or 'hardware'")
         words = f"as {type(backend).__module__}.{type(backend).__name__} runs it; nothing added"
         return make_qpu(description, backend, source, words)
     if description.kind == "live":

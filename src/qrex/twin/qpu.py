@@ -72,7 +72,7 @@ class Qpu:
 
         Of a condition's branches the longest counts; a loop's body counts once.
         """
-        return _longest_path(circuit, self.target, [0.0] * circuit.num_qubits, range(circuit.num_qubits))
+        return _longest_path(circuit, self.target, range(circuit.num_qubits))
 
     def run(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int | None) -> list[dict[str, int]]:
         """Counts of compiled circuits; see `execute`."""
@@ -172,8 +172,8 @@ def _check_registers(circuit: QuantumCircuit) -> None:
     in_registers = [bit for register in circuit.cregs for bit in register]
     if in_registers != list(circuit.clbits):
         raise InputError(
-            f"circuit {circuit.name!r} has classical bits outside registers, or registers that share bits, and "
-            "a sampler answers per register; declare its bits in ClassicalRegisters, in order"
+            f"circuit {circuit.name!r} has classical bits outside registers, or registers that share bits, "
+            "and a sampler answers per register; declare its bits in ClassicalRegisters, in order"
         )
 
 
@@ -184,33 +184,24 @@ def _joint_counts(circuit: QuantumCircuit, result) -> dict[str, int]:
     return dict(Counter(map("".join, zip(*words, strict=True))))
 
 
-def _longest_path(
-    circuit: QuantumCircuit, target: Target, start: list[float], physical: Sequence[int]
-) -> float:
-    """Latest end over the qubits; `start` (changed in place) holds when each qubit is free."""
+def _longest_path(circuit: QuantumCircuit, target: Target, physical: Sequence[int]) -> float:
+    """Latest end over all bits. A condition waits for the measurements that it reads."""
     from qrex.twin.noise import delay_seconds
 
-    index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    place = dict(zip(circuit.qubits, physical, strict=True))
+    free_at = dict.fromkeys([*circuit.qubits, *circuit.clbits], 0.0)
     for instruction in circuit.data:
-        qubits = [index[q] for q in instruction.qubits]
-        if not qubits:
-            continue
-        begin = max(start[q] for q in qubits)
+        bits = [*instruction.qubits, *instruction.clbits]
+        where = tuple(place[q] for q in instruction.qubits)
         operation = instruction.operation
-        blocks = getattr(operation, "blocks", None)
-        if instruction.name == "barrier":
-            length = 0.0
-        elif instruction.name == "delay":
+        if instruction.name == "delay":
             length = delay_seconds(operation, target.dt)
-        elif blocks:
-            inner = [physical[q] for q in qubits]
-            length = max(_longest_path(b, target, [0.0] * b.num_qubits, inner) for b in blocks)
+        elif getattr(operation, "blocks", None):
+            length = max(_longest_path(body, target, where) for body in operation.blocks)
+        elif instruction.name in target and target.instruction_supported(instruction.name, where):
+            length = getattr(target[instruction.name].get(where), "duration", None) or 0.0
         else:
-            where = tuple(physical[q] for q in qubits)
-            # The lookup of a Target raises for operations that it does not know.
-            known = instruction.name in target and target.instruction_supported(instruction.name, where)
-            properties = target[instruction.name].get(where) if known else None
-            length = getattr(properties, "duration", None) or 0.0
-        for q in qubits:
-            start[q] = begin + length
-    return max(start, default=0.0)
+            length = 0.0
+        end = max((free_at[bit] for bit in bits), default=0.0) + length
+        free_at.update(dict.fromkeys(bits, end))
+    return max(free_at.values(), default=0.0)
