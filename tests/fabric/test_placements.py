@@ -10,10 +10,17 @@ import rustworkx as rx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
+from qiskit.quantum_info import Operator
 from qiskit_ibm_runtime.fake_provider import FakeGuadalupeV2, FakeManilaV2, FakeSherbrooke
 
-from qrex.compilation import ErrorTable, finish, route
-from qrex.fabric import PlacementScore, best_sub_lattice, enumerate_placements, restricted_target
+from qrex.compilation import ErrorTable, finish, predict_success, route
+from qrex.fabric import (
+    PlacementScore,
+    best_sub_lattice,
+    enumerate_placements,
+    move_circuit,
+    restricted_target,
+)
 
 
 def random_circuit(num_qubits: int, gates: int, seed: int) -> QuantumCircuit:
@@ -81,6 +88,32 @@ def test_the_cap_holds_and_samples_all_over_the_device():
     assert len(np.unique(found)) > 60
     again = enumerate_placements(6, line, both_ways, 127, lone_costs={}, limit=100, seed=0)
     np.testing.assert_array_equal(found, again)
+
+
+def test_a_moved_circuit_is_valid_and_does_the_same():
+    """On a device whose links have one direction each, moving the other way round turns the gates."""
+    backend = FakeSherbrooke()
+    table = ErrorTable.from_target(backend)
+    a, b = next(pair for pair in table.couplings if pair[::-1] not in table.couplings)
+    qc = QuantumCircuit(127, 1)
+    qc.sx(a)
+    qc.ecr(a, b)
+    qc.rz(0.3, b)
+    qc.ecr(a, b)
+    moved, permutation = move_circuit(qc, {a: b, b: a}, backend.target, table)
+    assert (permutation[a], permutation[b]) == (b, a)
+    assert sorted(permutation) == list(range(127))
+    predict_success(moved, table)  # raises where an instruction is not the device's
+
+    def on_two(circuit: QuantumCircuit, order: tuple[int, int]) -> Operator:
+        small = QuantumCircuit(2)
+        for one in circuit.data:
+            small.append(one.operation, [order.index(circuit.find_bit(bit).index) for bit in one.qubits])
+        small.global_phase = circuit.global_phase
+        return Operator(small)
+
+    assert on_two(moved, (b, a)).equiv(on_two(qc, (a, b)))
+    assert moved.num_clbits == 1
 
 
 def badness(table: ErrorTable, qubits: tuple[int, ...]) -> float:

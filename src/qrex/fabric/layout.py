@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit, QuantumRegister
+from qiskit import QuantumCircuit
 from qiskit.transpiler.exceptions import TranspilerError
 
 from qrex.compilation import (
@@ -38,6 +38,7 @@ from qrex.compilation import (
     target_of,
 )
 from qrex.errors import InputError
+from qrex.fabric.moving import move_circuit
 from qrex.fabric.placement_score import PlacementScore
 from qrex.fabric.placements import enumerate_placements
 from qrex.fabric.sub_lattice import best_sub_lattice, restricted_target
@@ -167,7 +168,8 @@ def _place(routed: _Routed, table: ErrorTable, scheduled: bool, seed: int) -> tu
     if score.movable and score.nodes:
         linked = {node for edge in score.edges for node in edge}
         lone = {node: score.lone_node_costs(node) for node in range(len(score.nodes)) if node not in linked}
-        moved = enumerate_placements(len(score.nodes), score.edges, table.couplings, table.num_qubits,
+        both_ways = tuple(sorted({pair for a, b in table.couplings for pair in ((a, b), (b, a))}))
+        moved = enumerate_placements(len(score.nodes), score.edges, both_ways, table.num_qubits,
                                      lone_costs=lone, limit=PLACEMENTS_PER_CANDIDATE, seed=seed)
         everywhere = np.concatenate([own, moved])
     values = score.log_success(everywhere, scheduled=scheduled)
@@ -180,38 +182,13 @@ def _finish(one: _Placed, target: Any, table: ErrorTable) -> Compiled:
     routed = one.routed
     if one.places is None:
         return finish(routed.circuit, target, table, level=routed.level, seed=routed.seed, label=routed.label)
-    permutation = _complete(one.places, routed.circuit.num_qubits)
+    moved, permutation = move_circuit(routed.circuit, one.places, target, table)
     layout, final_layout = recorded_layout(routed.circuit)
     return finish(
-        _relabel(routed.circuit, permutation), target, table, level=routed.level, seed=routed.seed,
-        label=routed.label + ", moved",
+        moved, target, table, level=routed.level, seed=routed.seed, label=routed.label + ", moved",
         layout=tuple(permutation[qubit] for qubit in layout),
         final_layout=tuple(permutation[qubit] for qubit in final_layout),
     )
-
-
-def _complete(places: dict[int, int], num_qubits: int) -> list[int]:
-    """Extend an injective map to a permutation of all qubits: those not moved stay, where they can."""
-    taken = set(places.values())
-    free = [qubit for qubit in range(num_qubits) if qubit not in taken]
-    rest = [qubit for qubit in range(num_qubits) if qubit not in places]
-    stay = set(free).intersection(rest)
-    spare = iter([qubit for qubit in free if qubit not in stay])
-    return [places[q] if q in places else (q if q in stay else next(spare)) for q in range(num_qubits)]
-
-
-def _relabel(circuit: QuantumCircuit, permutation: list[int]) -> QuantumCircuit:
-    """`circuit` with its physical qubit q at `permutation[q]`. It carries no TranspileLayout: the layout is
-    the `Compiled`'s."""
-    moved = QuantumCircuit(QuantumRegister(circuit.num_qubits, "q"), name=circuit.name,
-                           global_phase=circuit.global_phase, metadata=circuit.metadata)
-    moved.add_bits(circuit.clbits)
-    for register in circuit.cregs:
-        moved.add_register(register)
-    place = {bit: moved.qubits[permutation[index]] for index, bit in enumerate(circuit.qubits)}
-    for one in circuit.data:
-        moved.append(one.replace(qubits=tuple(place[bit] for bit in one.qubits)))
-    return moved
 
 
 def _reason(best: Compiled, baseline: Compiled, tried: list[LayoutCandidate], control_flow: bool) -> str:
