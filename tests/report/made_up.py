@@ -27,46 +27,157 @@ def pair(key, title, before, after, better, definition, note="", claim=""):
 
 
 CLASSICAL = (
-    pair("memory", "Effective memory", m(4e9, 0, "B", 1), m(8.59e9, 0, "B", 1), "higher", "effective-memory",
-         "largest state in the RAM given", "32 GB → 320 GB"),
-    pair("storage", "Effective storage", None, None, "higher", "effective-storage",
-         "snapshots are not built yet", "500 GB → 5000 GB"),
-    pair("cpu_usage", "CPU usage", m(0.523, 0.031, n=310), m(0.913, 0.022, n=140), "higher",
-         "cpu-and-gpu-usage", "of 2 cores", "65 % → 78 %"),
-    pair("gpu_usage", "GPU usage", None, None, "higher", "cpu-and-gpu-usage", "this host has no GPU",
-         "72 % → 89 %"),
-    pair("makespan", "Makespan, simulated part", m(62.3, 1.4, "s", 5), m(27.9, 0.9, "s", 5), "lower",
-         "cpu-and-gpu-usage"),
-    pair("peak_memory", "Peak memory", m(2.1e9, 2e7, "B", 300), m(3.4e9, 4e7, "B", 140), "lower",
-         "cpu-and-gpu-usage", "more circuits at once need more"),
-)  # fmt: skip
+    pair(
+        "memory",
+        "Effective memory",
+        m(4e9, 0, "B", 1),
+        m(8.59e9, 0, "B", 1),
+        "higher",
+        "effective-memory",
+        "largest state in the RAM given",
+        "32 GB → 320 GB",
+    ),
+    pair(
+        "storage",
+        "Effective storage",
+        None,
+        None,
+        "higher",
+        "effective-storage",
+        "snapshots are not built yet",
+        "500 GB → 5000 GB",
+    ),
+    pair(
+        "cpu_usage",
+        "CPU usage",
+        m(0.523, 0.031, n=310),
+        m(0.913, 0.022, n=140),
+        "higher",
+        "cpu-and-gpu-usage",
+        "of 2 cores",
+        "65 % → 78 %",
+    ),
+    pair(
+        "gpu_usage",
+        "GPU usage",
+        None,
+        None,
+        "higher",
+        "cpu-and-gpu-usage",
+        "this host has no GPU",
+        "72 % → 89 %",
+    ),
+    pair(
+        "makespan",
+        "Makespan, simulated part",
+        m(62.3, 1.4, "s", 5),
+        m(27.9, 0.9, "s", 5),
+        "lower",
+        "cpu-and-gpu-usage",
+    ),
+    pair(
+        "peak_memory",
+        "Peak memory",
+        m(2.1e9, 2e7, "B", 300),
+        m(3.4e9, 4e7, "B", 140),
+        "lower",
+        "cpu-and-gpu-usage",
+        "more circuits at once need more",
+    ),
+)
 QUANTUM = (
-    pair("coherence_w", "Coherence Q(τ_w = 1.2 µs)", m(0.9781, 0.004, n=96000, source="simulated"),
-         m(0.9789, 0.004, n=96000, source="simulated"), "higher", "q-quantum-coherence"),
-    pair("coherence", "Coherence Q(τ_68 = 38 µs)", m(0.684, 0.013, n=96000, source="simulated"),
-         m(0.679, 0.013, n=96000, source="simulated"), "higher", "q-quantum-coherence", "",
-         "0.68 → 0.94"),
-    pair("entanglement", "Entanglement density E",
-         m(0.812, 0.021, "ebits/qubit", 64000, "simulated"), m(0.83, 0.021, "ebits/qubit", 64000, "simulated"),
-         "higher", "e-entanglement-density", "", "1.2 → 3.84"),
-    pair("links", "Links per qubit", m(1.0, 0, "links/qubit", 16, "model"), m(1.0, 0, "links/qubit", 16, "model"),
-         "higher", "e-entanglement-density"),
-    pair("fidelity", "Median circuit fidelity", m(0.741, 0.008, n=9000, source="simulated"),
-         m(0.836, 0.007, n=9000, source="simulated"), "higher", "fidelity-of-a-run"),
-)  # fmt: skip
+    pair(
+        "coherence_w",
+        "Coherence Q(τ_w = 1.2 µs)",
+        m(0.9781, 0.004, n=96000, source="simulated"),
+        m(0.9789, 0.004, n=96000, source="simulated"),
+        "higher",
+        "q-quantum-coherence",
+    ),
+    pair(
+        "coherence",
+        "Coherence Q(τ_68 = 38 µs)",
+        m(0.684, 0.013, n=96000, source="simulated"),
+        m(0.679, 0.013, n=96000, source="simulated"),
+        "higher",
+        "q-quantum-coherence",
+        "",
+        "0.68 → 0.94",
+    ),
+    pair(
+        "entanglement",
+        "Entanglement density E",
+        m(0.812, 0.021, "ebits/qubit", 64000, "simulated"),
+        m(0.83, 0.021, "ebits/qubit", 64000, "simulated"),
+        "higher",
+        "e-entanglement-density",
+        "",
+        "1.2 → 3.84",
+    ),
+    pair(
+        "links",
+        "Links per qubit",
+        m(1.0, 0, "links/qubit", 16, "model"),
+        m(1.0, 0, "links/qubit", 16, "model"),
+        "higher",
+        "e-entanglement-density",
+    ),
+    pair(
+        "fidelity",
+        "Median circuit fidelity",
+        m(0.741, 0.008, n=9000, source="simulated"),
+        m(0.836, 0.007, n=9000, source="simulated"),
+        "higher",
+        "fidelity-of-a-run",
+    ),
+)
 IMPLICATIONS = (
-    pair("simultaneous", "Simultaneous circuits", m(0.41, 0.01, "circuits/s", 24),
-         m(0.92, 0.03, "circuits/s", 24), "higher", "simultaneous-circuits", "", "4x"),
-    pair("throughput", "Data throughput, RAM", m(9.1e9, 2e8, "B/s", 7), m(9.2e9, 2e8, "B/s", 7), "higher",
-         "data-throughput", "", "40 GT/s"),
-)  # fmt: skip
+    pair(
+        "simultaneous",
+        "Simultaneous circuits",
+        m(0.41, 0.01, "circuits/s", 24),
+        m(0.92, 0.03, "circuits/s", 24),
+        "higher",
+        "simultaneous-circuits",
+        "",
+        "4x",
+    ),
+    pair(
+        "throughput",
+        "Data throughput, RAM",
+        m(9.1e9, 2e8, "B/s", 7),
+        m(9.2e9, 2e8, "B/s", 7),
+        "higher",
+        "data-throughput",
+        "",
+        "40 GT/s",
+    ),
+)
 OUTLOOK = (
-    pair("volume", "Quantum volume, log₂", m(4, 0, "", 100, "simulated"), None, "higher", "quantum-volume",
-         "after: the time ran out", "2⁶ → 2⁸"),
-    pair("runtime", "VQE device time", m(812, 3, "s", 40, "model"), m(815, 3, "s", 40, "model"), "lower",
-         "vqe-and-hhl-runtime", "", "40–60 % less"),
-    pair("overhead", "Compile time", m(1.1, 0.05, "s", 20), m(1.9, 0.06, "s", 20), "lower", "logical-overhead"),
-)  # fmt: skip
+    pair(
+        "volume",
+        "Quantum volume, log₂",
+        m(4, 0, "", 100, "simulated"),
+        None,
+        "higher",
+        "quantum-volume",
+        "after: the time ran out",
+        "2⁶ → 2⁸",
+    ),
+    pair(
+        "runtime",
+        "VQE device time",
+        m(812, 3, "s", 40, "model"),
+        m(815, 3, "s", 40, "model"),
+        "lower",
+        "vqe-and-hhl-runtime",
+        "",
+        "40–60 % less",
+    ),
+    pair(
+        "overhead", "Compile time", m(1.1, 0.05, "s", 20), m(1.9, 0.06, "s", 20), "lower", "logical-overhead"
+    ),
+)
 
 
 def side(index, engine, seconds, fidelity=None, simulated=False):
@@ -76,11 +187,18 @@ def side(index, engine, seconds, fidelity=None, simulated=False):
         return Side("failed", engine, "the engine was killed at its memory limit", seconds=seconds)
     fid = m(fidelity, 0.01, n=1000, source="simulated", method="Hellinger") if fidelity else None
     return Side(
-        "ran", engine, "finishes soonest of 4 engines that can run it", seconds=seconds,
-        predicted_seconds=seconds * 1.2, peak_bytes=int(seconds * 2e8), predicted_bytes=int(seconds * 2.1e8),
-        device_seconds=0.2507 if simulated else None, fidelity=fid,
-        fidelity_kind="Hellinger" if fid else "", perfect_sampler=0.985 if fid else None,
-    )  # fmt: skip
+        "ran",
+        engine,
+        "finishes soonest of 4 engines that can run it",
+        seconds=seconds,
+        predicted_seconds=seconds * 1.2,
+        peak_bytes=int(seconds * 2e8),
+        predicted_bytes=int(seconds * 2.1e8),
+        device_seconds=0.2507 if simulated else None,
+        fidelity=fid,
+        fidelity_kind="Hellinger" if fid else "",
+        perfect_sampler=0.985 if fid else None,
+    )
 
 
 def circuits(count=40):
@@ -93,58 +211,142 @@ def circuits(count=40):
             index, "fake_guadalupe" if qpu else "Aer automatic", 0.3 + index, 0.7 if qpu else None, qpu
         )
         after = side(
-            index if index % 2 else index + 1, "fake_guadalupe" if qpu else "stim", 0.1 + index / 3,
-            0.8 if qpu else None, qpu,
-        )  # fmt: skip
-        rows.append(CircuitRow(names[index], f"{index:012x}", 3 + index, 2 * index, 10 + index,
-                               "qpu" if qpu else "simulate", 1000, before, after))  # fmt: skip
+            index if index % 2 else index + 1,
+            "fake_guadalupe" if qpu else "stim",
+            0.1 + index / 3,
+            0.8 if qpu else None,
+            qpu,
+        )
+        rows.append(
+            CircuitRow(
+                names[index],
+                f"{index:012x}",
+                3 + index,
+                2 * index,
+                10 + index,
+                "qpu" if qpu else "simulate",
+                1000,
+                before,
+                after,
+            )
+        )
     return tuple(rows)
 
 
 MECHANISMS = (
-    MechanismRow("apply_dynamical_decoupling", "Dynamical decoupling", "measured, not applied",
-                 "decoupling measures worse on noise without memory",
-                 (pair("dd_fidelity", "Median circuit fidelity", m(0.741, 0.008, source="simulated"),
-                       m(0.702, 0.008, source="simulated"), "higher", "fidelity-of-a-run"),),
-                 "the baseline", {"sequence": "XY4", "pulses": 120}),
-    MechanismRow("reconfigure_trap_layout", "Layout", "applied",
-                 "fixed lattice: chose the best sub-lattice instead",
-                 (pair("layout_fidelity", "Median circuit fidelity", m(0.741, 0.008, source="simulated"),
-                       m(0.829, 0.007, source="simulated"), "higher", "fidelity-of-a-run"),),
-                 "the baseline", {"candidates": 40}),
+    MechanismRow(
+        "apply_dynamical_decoupling",
+        "Dynamical decoupling",
+        "measured, not applied",
+        "decoupling measures worse on noise without memory",
+        (
+            pair(
+                "dd_fidelity",
+                "Median circuit fidelity",
+                m(0.741, 0.008, source="simulated"),
+                m(0.702, 0.008, source="simulated"),
+                "higher",
+                "fidelity-of-a-run",
+            ),
+        ),
+        "the baseline",
+        {"sequence": "XY4", "pulses": 120},
+    ),
+    MechanismRow(
+        "reconfigure_trap_layout",
+        "Layout",
+        "applied",
+        "fixed lattice: chose the best sub-lattice instead",
+        (
+            pair(
+                "layout_fidelity",
+                "Median circuit fidelity",
+                m(0.741, 0.008, source="simulated"),
+                m(0.829, 0.007, source="simulated"),
+                "higher",
+                "fidelity-of-a-run",
+            ),
+        ),
+        "the baseline",
+        {"candidates": 40},
+    ),
     MechanismRow("calibrate_error_correction", "Error correction", "not applied", "not built yet"),
     MechanismRow("activate_memory_banks", "Memory tiers", "not applied", "not built yet"),
     MechanismRow("allocate_storage", "Storage blocks", "not applied", "not built yet"),
-    MechanismRow("optimize_workload_balancer", "Balancing", "applied",
-                 "each circuit on the engine that finishes it soonest",
-                 (pair("balance_makespan", "Makespan", m(62.3, 1.4, "s", 5), m(28.4, 0.9, "s", 5), "lower",
-                       "cpu-and-gpu-usage"),), "the baseline"),
-    MechanismRow("run_quantum_benchmark", "Benchmark", "applied", "Clifford randomized benchmarking, 1 and 2 qubits"),
-)  # fmt: skip
+    MechanismRow(
+        "optimize_workload_balancer",
+        "Balancing",
+        "applied",
+        "each circuit on the engine that finishes it soonest",
+        (
+            pair(
+                "balance_makespan",
+                "Makespan",
+                m(62.3, 1.4, "s", 5),
+                m(28.4, 0.9, "s", 5),
+                "lower",
+                "cpu-and-gpu-usage",
+            ),
+        ),
+        "the baseline",
+    ),
+    MechanismRow(
+        "run_quantum_benchmark", "Benchmark", "applied", "Clifford randomized benchmarking, 1 and 2 qubits"
+    ),
+)
 THRESHOLDS = (
-    ThresholdRow("validate_coherence_threshold(0.9)", "Coherence Q(τ_68)", 0.9, QUANTUM[1].after, False, False,
-                 "the ceiling set by T1 and T2 is 0.71"),
-    ThresholdRow("verify_entanglement_fidelity(3.8)", "Entanglement density E", 3.8, QUANTUM[2].after, False,
-                 False, "this device has 1.0 links per qubit: 3.8 cannot exist on it"),
+    ThresholdRow(
+        "validate_coherence_threshold(0.9)",
+        "Coherence Q(τ_68)",
+        0.9,
+        QUANTUM[1].after,
+        False,
+        False,
+        "the ceiling set by T1 and T2 is 0.71",
+    ),
+    ThresholdRow(
+        "verify_entanglement_fidelity(3.8)",
+        "Entanglement density E",
+        3.8,
+        QUANTUM[2].after,
+        False,
+        False,
+        "this device has 1.0 links per qubit: 3.8 cannot exist on it",
+    ),
     ThresholdRow("validate_coherence_threshold(0.5)", "Coherence Q(τ_w)", 0.5, QUANTUM[0].after, True, True),
     ThresholdRow("validate_coherence_threshold(0.5)", "Never measured", 0.5, None, False, False, "no QPU"),
-)  # fmt: skip
+)
 
 
 def made_up_summary(**changes) -> Summary:
     summary = Summary(
-        workload="examples/workload", platform="default",
+        workload="examples/workload",
+        platform="default",
         qpu={"name": "fake_guadalupe", "source": "simulated", "qubits": 16, "calibration_date": "2021-03-15"},
         host={"cpu_model": "Made-up CPU", "cores": 2, "memory_bytes": 25_000_000_000},
-        created_at="2025-07-23T00:39:21+00:00", qrex_version="0.1.0", seed=7,
-        classical=CLASSICAL, quantum=QUANTUM, implications=IMPLICATIONS, outlook=OUTLOOK,
-        mechanisms=MECHANISMS, thresholds=THRESHOLDS, circuits=circuits(),
+        created_at="2025-07-23T00:39:21+00:00",
+        qrex_version="0.1.0",
+        seed=7,
+        classical=CLASSICAL,
+        quantum=QUANTUM,
+        implications=IMPLICATIONS,
+        outlook=OUTLOOK,
+        mechanisms=MECHANISMS,
+        thresholds=THRESHOLDS,
+        circuits=circuits(),
         unreadable={"bad<b>.qasm": "bad<b>.qasm:3:7: unknown gate 'foo|bar'", "empty.qasm": "is empty"},
-        conditions={"tau_w_ns": 1200.0, "tau_68_ns": 38000.0, "context": "neighbours in |+⟩", "shots": 1000,
-                    "layout": {"candidates": 40, "scored_by": "predicted success"}},
+        conditions={
+            "tau_w_ns": 1200.0,
+            "tau_68_ns": 38000.0,
+            "context": "neighbours in |+⟩",
+            "shots": 1000,
+            "layout": {"candidates": 40, "scored_by": "predicted success"},
+        },
         timings={"Baseline: simulate": 62.3, "Baseline: QPU": 18.2, "After: simulate": 27.9},
-        notes=("E uses two-qubit randomized benchmarking; the founding text's 3.84 counts links.",
-               "Storage tiers are not built: no figure is given."),
+        notes=(
+            "E uses two-qubit randomized benchmarking; the founding text's 3.84 counts links.",
+            "Storage tiers are not built: no figure is given.",
+        ),
         command="qrex expand examples/workload --platform default --out out",
-    )  # fmt: skip
+    )
     return replace(summary, **changes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ __all__ = ["PIXELS", "chart_name", "chart_png"]
 
 PIXELS = (2400, 1200)
 _DPI = 200
-_MOST = 8  # axes per panel; the tables hold every figure
+_MOST = 10  # axes per panel; the tables hold every figure
 
 _INK, _SOFT, _RULE, _CARD = "#1b1f24", "#59636e", "#d5dae1", "#f6f8fa"
 _BEFORE, _AFTER = "#9aa7b5", "#0072b2"
@@ -45,6 +45,12 @@ def chart_name(summary: Summary) -> str:
 def _text(target, x: float, y: float, text: str, **style):  # type: ignore[no-untyped-def]
     """Text that is never read as a formula: names from outside may hold dollar signs."""
     return target.text(x, y, text, parse_math=False, **style)
+
+
+def _above(ax: Axes, points: float, text: str, **style: Any) -> None:
+    """Text `points` above the axis's upper left corner, however tall the axis is."""
+    ax.annotate(text, (0.0, 1.0), xytext=(0, points), xycoords="axes fraction", textcoords="offset points",
+                ha="left", va="bottom", parse_math=False, annotation_clip=False, **style)  # fmt: skip
 
 
 def _draw_bar(ax: Axes, x: float, bar: Bar | None, color: str, span: float) -> None:
@@ -71,7 +77,8 @@ def _draw_bar(ax: Axes, x: float, bar: Bar | None, color: str, span: float) -> N
           va="bottom" if above else "top", color=_INK, fontweight="bold")  # fmt: skip
 
 
-def _draw_axis(ax: Axes, bars: Bars) -> None:
+def _draw_axis(ax: Axes, bars: Bars, room: int) -> None:
+    """`room` is how many characters of a title fit above the axis."""
     span = bars.top - bars.bottom
     ax.set_facecolor("none")
     ax.set_xlim(-0.6, 1.6)
@@ -93,16 +100,14 @@ def _draw_axis(ax: Axes, bars: Bars) -> None:
     _draw_bar(ax, 0, bars.before, _BEFORE, span)
     _draw_bar(ax, 1, bars.after, _AFTER, span)
     unbroken = re.sub(r"(?<=[\d=]) | (?==)", "\u00a0", bars.title)  # "τ = 1.2 µs" stays on one line
-    title = textwrap.wrap(unbroken, 21)
-    title = title if len(title) <= 2 else [title[0], title[1][:20] + "…"]
-    _text(ax, 0.0, 1.205, "\n".join(title), transform=ax.transAxes, fontsize=7.1, fontweight="bold",
-          color=_INK, ha="left", va="bottom", linespacing=1.1)  # fmt: skip
+    title = textwrap.wrap(unbroken, room)
+    title = title if len(title) <= 2 else [title[0], title[1][: room - 1] + "…"]
+    _above(ax, 21, "\n".join(title), fontsize=7.1, fontweight="bold", color=_INK, linespacing=1.1)
     mark = _VERDICT_MARK.get(bars.verdict, bars.verdict)
     if bars.verdict == "no significant difference":
         mark = "no signif. difference"
     line = f"{bars.change}  {mark}" if bars.verdict in _VERDICT_MARK else mark
-    _text(ax, 0.0, 1.09, line, transform=ax.transAxes, fontsize=6.2, ha="left", va="bottom",
-          color=_VERDICT_INK.get(bars.verdict, _SOFT))  # fmt: skip
+    _above(ax, 10, line, fontsize=6.2, color=_VERDICT_INK.get(bars.verdict, _SOFT))
     unit = {"": "pure number", "s": "seconds"}.get(bars.unit, bars.unit)
     if measured:
         ax.set_ylabel(unit, fontsize=6.2, color=_SOFT, labelpad=2, parse_math=False)
@@ -115,7 +120,7 @@ def _grid_shape(figures: tuple[Comparison, ...]) -> tuple[int, int]:
     return rows, max(-(-count // rows), 2)
 
 
-def _draw_panel(panel: SubFigure, title: str, figures: tuple[Comparison, ...]) -> None:
+def _draw_panel(panel: SubFigure, title: str, figures: tuple[Comparison, ...], room: int) -> None:
     panel.patch.set_alpha(0.0)
     panel.add_artist(
         FancyBboxPatch((0.012, 0.01), 0.976, 0.98, boxstyle="round,pad=0,rounding_size=0.015", linewidth=0.8,
@@ -133,10 +138,10 @@ def _draw_panel(panel: SubFigure, title: str, figures: tuple[Comparison, ...]) -
     rows, columns = _grid_shape(figures)
     grid = panel.add_gridspec(
         rows, columns, left=0.35 / (columns + 0.4), right=0.975, bottom=0.06, wspace=0.55,
-        top=0.74 if rows == 1 else 0.80, hspace=0.52,
+        top=0.82 if rows == 1 else 0.80, hspace=0.52,
     )  # fmt: skip
     for index, comparison in enumerate(shown):
-        _draw_axis(panel.add_subplot(grid[divmod(index, columns)]), bars_for(comparison))
+        _draw_axis(panel.add_subplot(grid[divmod(index, columns)]), bars_for(comparison), room)
 
 
 def _subtitle(summary: Summary) -> str:
@@ -168,9 +173,10 @@ def chart_png(summary: Summary) -> bytes:
     _text(head, 0.984, 0.20, "error bars: 95 % intervals  ·  every axis has its own unit and shows zero",
           fontsize=7, color=_SOFT, ha="right", va="center")  # fmt: skip
     groups = (("Classical resources", summary.classical), ("Quantum resources", summary.quantum))
+    room = 150 // max(sum(_grid_shape(group)[1] for _, group in groups), 7)
     panels = body.subfigures(1, 2, width_ratios=[_grid_shape(g)[1] + 0.4 for _, g in groups], wspace=0.0)
     for panel, (title, group) in zip(panels, groups, strict=True):
-        _draw_panel(panel, title, group)
+        _draw_panel(panel, title, group, room)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()

@@ -40,7 +40,7 @@ def escape_markdown(text: str) -> str:
     """
     text = clean(text, 1000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
-    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)
     text = re.sub(r"^([#+-])", r"\\\1", text)
     text = text.replace("@", "&#64;").replace("://", "&#58;//")
     return re.sub(r"\b(www)\.", r"\1&#46;", text)

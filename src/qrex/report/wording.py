@@ -77,7 +77,10 @@ def scale_for(magnitude: float, unit: str, definition: str = "") -> Scale:
     if unit in ("B", "B/s", "Hz"):
         factor, prefix = next(((f, p) for f, p in reversed(_PREFIXES) if size >= f), _PREFIXES[0])
         return Scale(factor, prefix + unit)
-    return Scale(1.0, "" if unit == "1" else unit)
+    if unit in ("", "1"):
+        small = ((1.0, ""), (1e-3, "×10⁻³"), (1e-6, "×10⁻⁶"), (1e-9, "×10⁻⁹"))
+        return Scale(*next((s for s in small if size >= 0.05 * s[0]), small[-1] if size else small[0]))
+    return Scale(1.0, unit)
 
 
 def number_text(shown: float, width: float = 0.0, most: int = 4) -> str:
