@@ -145,7 +145,7 @@ def fidelity_of_counts(
 
     >>> run, kind, perfect = fidelity_of_counts({"00": 500, "11": 500}, {"00": 0.5, "11": 0.5}, seed=1)
     >>> run.value, kind, round(perfect, 3)
-    (1.0, 'hellinger', 0.999)
+    (1.0, 'hellinger', 1.0)
     """
     hellinger = hellinger_fidelity(counts, ideal_probabilities, seed=seed, source=source)
     perfect = float(hellinger.detail["perfect_sampler"])

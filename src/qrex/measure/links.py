@@ -161,7 +161,7 @@ class LinkQuality:
         *,
         seed: int,
         depths: Sequence[int] = (1, 12, 40),
-        samples: int = 2,
+        samples: int = 4,
         links: Sequence[Link] | None = None,
         zz_hertz: Mapping[Link, float] | None = None,
     ) -> LinkQuality:

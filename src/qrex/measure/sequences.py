@@ -9,6 +9,7 @@ arXiv:2403.05391 (staggering).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,7 +36,7 @@ class PulseTrain:
     """Pulses about `axes`, evenly spaced and symmetric; the whole train is the identity.
 
     >>> XY4.pulses(window=1600, pulse=160, granule=16, color=0)
-    ((112, 'x'), (512, 'y'), (912, 'x'), (1312, 'y'))
+    ((128, 'x'), (528, 'y'), (928, 'x'), (1328, 'y'))
     """
 
     name: str
@@ -63,7 +64,8 @@ class PulseTrain:
         for k in range(count):
             start = (k + phase) * window / count - pulse / 2
             # The last pulse of a shifted train ends with the window.
-            starts.append(min(round(start / granule) * granule, (window - pulse) // granule * granule))
+            nearest = math.floor(start / granule + 0.5) * granule  # half up, so that spacing stays even
+            starts.append(min(nearest, (window - pulse) // granule * granule))
         return tuple(zip(starts, axes, strict=True))
 
 
