@@ -108,8 +108,8 @@ def idle_log_fidelity(seconds: Any, t1_rate: Any, t2_rate: Any) -> Any:
 
     The Pauli transfer matrix has the diagonal (1, e^{−t/T2}, e^{−t/T2}, e^{−t/T1}); its mean is the fidelity.
 
-    >>> float(idle_log_fidelity(0.0, 1e4, 1e4))
-    0.0
+    >>> round(float(np.exp(idle_log_fidelity(40e-6, 1 / 50e-6, 1 / 40e-6))), 3)
+    0.546
     """
     return np.log1p((np.expm1(-seconds * t1_rate) + 2 * np.expm1(-seconds * t2_rate)) / 4)
 
