@@ -59,8 +59,8 @@ class AerEngine:
     def supports(self, profile: Profile) -> Support:
         """Whether this host could run the circuit at all; `estimate` says at what cost."""
         clifford = aer_costs.is_aer_clifford(profile)
-        if self.method == "stabilizer" and not clifford:
-            return Support(False, "has gates outside Aer's stabilizer set")
+        if self.method == "stabilizer" and not profile.is_clifford:
+            return Support(False, profile.stabilizer_obstacle)
         if self.method == "statevector" or (self.method == "automatic" and not clifford):
             needed, present = aer_costs.statevector_bytes(profile), _host_bytes()
             if needed > present:
