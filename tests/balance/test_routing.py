@@ -1,0 +1,157 @@
+"""Routes: made-up engines for the rules, calibrated ones for well-known circuits."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import QFTGate
+
+from qrex.balance import CostConstants, calibrate, route
+from qrex.circuits import Circuit
+from qrex.engines import Allotment, Cost, Support, available_engines
+from qrex.errors import EngineError, InfeasibleError, InputError
+from qrex.profile import profile_circuit
+
+ROOM = Allotment(threads=2, memory_bytes=4 << 30)
+
+
+@dataclass
+class Made:
+    """An engine with the verdict and the cost it is told."""
+
+    name: str
+    cost: Cost | None = None
+    refusal: str = ""
+    constants: dict = field(default_factory=dict)
+
+    def supports(self, profile):
+        return Support(not self.refusal, self.refusal)
+
+    def estimate(self, profile, allotment):
+        if self.cost is None:
+            raise EngineError("not measured; run `qrex calibrate`")
+        return self.cost
+
+
+def profile(circuit: QuantumCircuit, shots: int = 1000):
+    return profile_circuit(Circuit("t", "t", "<python>", "Qiskit", circuit, shots=shots))
+
+
+def chosen(*engines, room=ROOM, infidelity=1e-3):
+    return route(profile(QuantumCircuit(2)), {engine.name: engine for engine in engines}, room, infidelity)
+
+
+def test_fastest_wins_and_the_others_have_their_reason():
+    found = chosen(
+        Made("slow", Cost(2.0, 10)),
+        Made("fast", Cost(0.5, 10)),
+        Made("refuses", refusal="has a T gate"),
+        Made("blurred", Cost(0.1, 10, infidelity=0.5)),
+        Made("huge", Cost(0.1, 1 << 40)),
+        Made("unmeasured"),
+        Made("spills", Cost(0.1, 10, disk_bytes=5)),
+    )
+    assert found.engine == "fast" and not found.guarded
+    assert [name for name, _ in found.ranked] == ["fast", "slow"]
+    assert set(found.passed_over) == {"slow", "refuses", "blurred", "huge", "unmeasured", "spills"}
+    assert found.passed_over["refuses"] == "has a T gate"
+    for name, word in {"slow": "slower", "blurred": "infidelity", "huge": "1.1 TB", "unmeasured": "calibrate",
+                       "spills": "disk"}.items():  # fmt: skip
+        assert word in found.passed_over[name]
+
+
+def test_ties_go_by_name():
+    assert chosen(Made("b", Cost(1.0, 1)), Made("a", Cost(1.0, 1))).engine == "a"
+
+
+def test_a_bound_that_does_not_fit_is_tried_only_as_the_last_resort():
+    bound = Made("bounded", Cost(1e9, 1 << 60, upper_bound=True))
+    assert chosen(bound, Made("slow", Cost(100.0, 10))).engine == "slow"
+    last = chosen(bound, Made("huge", Cost(1.0, 1 << 60)))
+    assert last.engine == "bounded" and last.guarded
+    assert last.cost.peak_bytes == ROOM.memory_bytes
+    assert "does not fit" in last.reason
+
+
+def test_infeasible_says_what_would_help():
+    with pytest.raises(InfeasibleError, match=r"8\.59 GB with --memory"):
+        chosen(Made("huge", Cost(1.0, 1 << 33)), Made("no", refusal="not Clifford"))
+    with pytest.raises(InfeasibleError, match="not Clifford"):
+        chosen(Made("no", refusal="not Clifford"))
+
+
+@pytest.fixture(scope="module")
+def engines():
+    constants = calibrate(1, budget_seconds=0.0)
+    assert not constants.failures
+    return available_engines(CostConstants.from_dict(constants.to_dict()).values)
+
+
+def ghz(size):
+    circuit = QuantumCircuit(size, size)
+    circuit.h(0)
+    for qubit in range(size - 1):
+        circuit.cx(qubit, qubit + 1)
+    return circuit
+
+
+def w_state(size):
+    circuit = QuantumCircuit(size, size)
+    circuit.x(0)
+    for qubit in range(size - 1):
+        circuit.cry(2 * np.arccos(np.sqrt(1 / (size - qubit))), qubit, qubit + 1)
+        circuit.cx(qubit + 1, qubit)
+    return circuit
+
+
+def qft(size):
+    circuit = QuantumCircuit(size, size)
+    circuit.append(QFTGate(size), range(size))
+    return circuit
+
+
+def deep(size):
+    random = np.random.default_rng(1)
+    circuit = QuantumCircuit(size, size)
+    for layer in range(20):
+        for qubit in range(size):
+            circuit.u(*random.uniform(0, 6, 3), qubit)
+        for left in range(layer % 2, size - 1, 2):
+            circuit.cx(left, left + 1)
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("circuit", "expected"),
+    [
+        (ghz(127), {"stabilizer"}),
+        (ghz(1000), {"stabilizer"}),
+        (qft(29), {"aer-mps"}),
+        (qft(64), {"aer-mps"}),
+        (w_state(27), {"aer-mps"}),
+        (w_state(100), {"aer-mps"}),
+        (deep(22), {"statevector", "aer-statevector"}),
+    ],
+    ids=["ghz 127", "ghz 1000", "qft 29", "qft 64", "w 27", "w 100", "deep 22"],
+)
+def test_well_known_circuits_go_where_they_belong(engines, circuit, expected):
+    circuit.measure(range(circuit.num_qubits), range(circuit.num_qubits))
+    found = route(profile(circuit), engines, ROOM)
+    assert found.engine in expected, found
+    assert not found.guarded
+    assert set(found.passed_over) | {found.engine} == set(engines)
+
+
+def test_too_wide_and_too_deep_is_tried_guarded(engines):
+    circuit = deep(60)
+    circuit.measure(range(60), range(60))
+    found = route(profile(circuit), engines, ROOM)
+    assert found.engine == "aer-mps" and found.guarded
+
+
+def test_constants_of_another_shape_are_an_input_error():
+    with pytest.raises(InputError, match="qrex calibrate"):
+        CostConstants.from_dict({"numbers": {}})
+    with pytest.raises(InputError, match="0 threads"):
+        calibrate(0)
