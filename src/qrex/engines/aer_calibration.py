@@ -36,7 +36,7 @@ def calibrate_aer(threads: int) -> dict[str, dict[str, float]]:
 def _overhead(method: AerMethod) -> dict[str, float]:
     """Seconds of a run of next to nothing, and of each further instruction."""
     fixed = _seconds(method, _brickwork(2, 1, clifford=True), 1, 1)
-    # Bricks keep the transpiler from merging everything; a matrix product state is charged for them elsewhere.
+    # Bricks keep the transpiler from merging everything; a matrix product state pays for them elsewhere.
     steps = _brickwork(4, 100, clifford=True, bricks=method != "mps")
     return {"fixed": fixed, "step": _positive(_seconds(method, steps, 1, 1) - fixed) / len(steps.data)}
 
