@@ -38,7 +38,9 @@ def test_intervals_cover(alpha, depths, rng):
     for trial in range(200):
         m = np.repeat(depths, 3)
         hits = rng.binomial(1000, 0.45 * alpha**m + 0.5)
-        low, high = np.percentile(fit_decay(m, hits, [1000] * len(m), offset=0.5, seed=trial).draws, [2.5, 97.5])
+        low, high = np.percentile(
+            fit_decay(m, hits, [1000] * len(m), offset=0.5, seed=trial).draws, [2.5, 97.5]
+        )
         inside += low <= alpha <= high
     assert 0.91 <= inside / 200 <= 0.995
 

@@ -15,7 +15,9 @@ def durations_by_qubit(circuit, target):
         if name in ("barrier", "measure"):
             continue
         places = [circuit.find_bit(q).index for q in step.qubits]
-        spent = step.operation.duration if name == "delay" else target[name][tuple(places)].duration / target.dt
+        spent = (
+            step.operation.duration if name == "delay" else target[name][tuple(places)].duration / target.dt
+        )
         if name in ("cx", "cz", "ecr"):
             assert total[places[0]] == total[places[1]]  # both there when the gate starts
         total[places] += spent

@@ -17,7 +17,10 @@ def test_wilson_is_scipys(trials, data):
 
 
 def test_wilson_covers(rng):
-    hits = [low <= 0.03 <= high for low, high in (wilson_interval(int(k), 400) for k in rng.binomial(400, 0.03, 500))]
+    hits = [
+        low <= 0.03 <= high
+        for low, high in (wilson_interval(int(k), 400) for k in rng.binomial(400, 0.03, 500))
+    ]
     assert 0.92 < np.mean(hits) < 0.98
 
 
@@ -51,7 +54,9 @@ def test_bad_counts_are_refused():
 def test_median_interval_covers_the_population_median(rng):
     inside = 0
     for trial in range(200):
-        found = median_measurement(rng.normal(3, 1, 40), seed=trial, method="m", source="model", resamples=300)
+        found = median_measurement(
+            rng.normal(3, 1, 40), seed=trial, method="m", source="model", resamples=300
+        )
         inside += found.low <= 3 <= found.high
     assert 0.90 <= inside / 200 <= 0.99
 

@@ -112,7 +112,7 @@ class BellWitness:
                 )
                 half = Z95 * variance**0.5
                 found[link] = Measurement(
-                    fidelity, fidelity - half, fidelity + half, "", sum(shots.values()), None,
+                    fidelity, fidelity - half, max(fidelity, min(1.0, fidelity + half)), "", sum(shots.values()), None,
                     "Bell witness from XX, YY and ZZ, state preparation and readout included", source,
                     {"link": list(link), **{axis * 2: values[axis] for axis in _AXES}},
                 )  # fmt: skip

@@ -79,6 +79,7 @@ class IdleCoherence:
     windows_seconds: tuple[float, ...]
     relaxation: Mapping[int, tuple[float, float]]
     sequence: WindowSequence | BasePassManager | None
+    label: str
     virtual_z: bool
     seed: int
 
@@ -100,9 +101,11 @@ class IdleCoherence:
         seed: int,
         qubits: Sequence[int] | None = None,
         sequence: WindowSequence | BasePassManager | None = None,
+        label: str | None = None,
         virtual_z: bool = True,
     ) -> IdleCoherence:
-        """Fix the protocol. Windows are rounded to the timing granule; `qubits` are those in use."""
+        """Fix the protocol. Windows are rounded to the timing granule; `qubits` are those in use; `label`
+        names the sequence in results (its own name, or its class, by default)."""
         timing = Timing.of(target)
         windows = tuple(timing.seconds(timing.ticks(seconds)) for seconds in windows_seconds)
         if any(w <= 0 for w in windows):
@@ -131,6 +134,8 @@ class IdleCoherence:
             windows,
             _relaxation(target, chosen),
             sequence,
+            label
+            or ("none" if sequence is None else str(getattr(sequence, "name", type(sequence).__name__))),
             virtual_z,
             seed,
         )
@@ -139,12 +144,6 @@ class IdleCoherence:
     def settings(self) -> tuple[Setting, ...]:
         """What is prepared and measured at each window."""
         return DIAGONAL + (CROSS if self.virtual_z else ())
-
-    @property
-    def sequence_name(self) -> str:
-        if self.sequence is None:
-            return "none"
-        return str(getattr(self.sequence, "name", None) or type(self.sequence).__name__)
 
     def circuits(self, target: Target) -> list[QuantumCircuit]:
         """len(classes)·(6 + len(windows)·(10, or 6 without virtual_z)) circuits."""
@@ -203,10 +202,10 @@ class IdleCoherence:
             windows.append(
                 window_coherence(
                     seconds, qubits, means[:, columns], shots[:, columns], relaxation=self.relaxation,
-                    sequence=self.sequence_name, seed=self.seed + number, source=source,
+                    sequence=self.label, seed=self.seed + number, source=source,
                 )
             )  # fmt: skip
-        return CoherenceResult(qubits, self.sequence_name, tuple(windows))
+        return CoherenceResult(qubits, self.label, tuple(windows))
 
 
 def _relaxation(target: Target, qubits: set[int]) -> dict[int, tuple[float, float]]:

@@ -70,7 +70,7 @@ class CoherenceResult:
     sequence: str
     windows: tuple[WindowCoherence, ...]
 
-    def curve(self) -> dict[str, list[float]]:
+    def curve(self) -> dict[str, list[float | None]]:
         """Median Q with its interval and ceiling against the window, JSON-able."""
         ordered = sorted(self.windows, key=lambda w: w.window_seconds)
         return {
@@ -78,7 +78,7 @@ class CoherenceResult:
             "median": [w.median.value for w in ordered],
             "low": [w.median.low for w in ordered],
             "high": [w.median.high for w in ordered],
-            "ceiling": [float("nan") if w.ceiling_median is None else w.ceiling_median for w in ordered],
+            "ceiling": [w.ceiling_median for w in ordered],
         }
 
 

@@ -33,7 +33,7 @@ FidelityKind = Literal["hellinger", "normalized linear cross-entropy"]
 _ENOUGH = 0.95
 """A perfect sampler's score under which Hellinger fidelity says more about the shots than the device."""
 _RESAMPLES = 300
-_MOST_CELLS = 20_000_000  # numbers held at once while resampling
+_MOST_CELLS = 5_000_000  # numbers drawn in all while resampling, though at least 20 samples
 
 
 def _ideal(probabilities: Mapping[str, float]) -> tuple[list[str], np.ndarray]:
@@ -65,8 +65,12 @@ def perfect_sampler_score(probabilities: Mapping[str, float], shots: int, seed: 
     """Expected Hellinger fidelity of `shots` samples drawn from the ideal distribution itself."""
     _, ideal = _ideal(probabilities)
     rng = np.random.default_rng([seed, 61])
-    draws = rng.multinomial(shots, ideal, size=_repeats(len(ideal)))
-    return float(np.mean((np.sqrt(draws / shots) @ np.sqrt(ideal)) ** 2))
+    # One draw at a time: a distribution may have millions of outcomes.
+    root = np.sqrt(ideal)
+    scores = [
+        (np.sqrt(rng.multinomial(shots, ideal) / shots) @ root) ** 2 for _ in range(_repeats(len(ideal)))
+    ]
+    return float(np.mean(scores))
 
 
 def hellinger_fidelity(
@@ -198,10 +202,19 @@ def agreement_pvalue(
         odd_a = weights_a @ ((bits_a @ masks.T) % 2)
         odd_b = weights_b @ ((bits_b @ masks.T) % 2)
         pvalues += [
-            float(fisher_exact([[a, shots_a - a], [b, shots_b - b]])[1])
-            for a, b in zip(odd_a.tolist(), odd_b.tolist(), strict=True)
+            _share_pvalue(a, shots_a, b, shots_b) for a, b in zip(odd_a.tolist(), odd_b.tolist(), strict=True)
         ]
     return min(1.0, len(pvalues) * min(pvalues)) if pvalues else 1.0
+
+
+def _share_pvalue(hits_a: int, shots_a: int, hits_b: int, shots_b: int) -> float:
+    """Two-sided test of equal shares: Fisher's where hits or misses are few, else the pooled normal test."""
+    hits, shots = hits_a + hits_b, shots_a + shots_b
+    if min(hits, shots - hits) < 40:
+        return float(fisher_exact([[hits_a, shots_a - hits_a], [hits_b, shots_b - hits_b]])[1])
+    share = hits / shots
+    spread = (share * (1 - share) * (1 / shots_a + 1 / shots_b)) ** 0.5
+    return float(2 * norm.sf(abs(hits_a / shots_a - hits_b / shots_b) / spread))
 
 
 def _distance_pvalue(table: np.ndarray, share: float) -> float:

@@ -104,8 +104,8 @@ class LinkResult:
         best, proved = best_simultaneous_set(ebits.tolist(), clashes)
         chosen = list(best)
         cut, side = min_cut(inside, names, ebits.tolist())
-        cuts = np.array([min_cut(inside, names, column)[0] for column in ebit_draws.T[:200]])
-        lambdas = np.array([algebraic_connectivity(inside, names, column) for column in ebit_draws.T])
+        cuts = np.array([min_cut(inside, names, column)[0] for column in ebit_draws.T[:100]])
+        lambdas = np.array([algebraic_connectivity(inside, names, column) for column in ebit_draws.T[:200]])
         schedule = sum(
             max((self.gate_seconds[link] for link in group if set(link) <= set(inside)), default=0.0)
             for group in self.classes
