@@ -25,6 +25,7 @@ __all__ = ["Jumps", "prepare_jumps", "sample_trajectories", "trajectory_cost"]
 # Amplitudes (complex64) worked on at once: 2 MiB, near a core's share of cache, so that a block's passes stay
 # off the memory bus; smaller batches lose to the cost of calls (measured: 2^18 best of 2^15 to 2^20).
 _BATCH_AMPLITUDES = 1 << 18
+_SLICE = 1 << 12  # amplitudes of each pair state multiplied in one call
 _FAINT = 1e-6  # squared norm below which a state is brought back to size, far above float32's range
 
 
@@ -166,13 +167,24 @@ def _squares(states: NDArray[np.complex64]) -> NDArray[np.float64]:
     return np.vecdot(flat, flat).astype(np.float64)
 
 
+def _multiply(operator: NDArray[np.complex64], states: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """operator @ states for every row, in slices that a threaded BLAS leaves on one thread (see `exact`)."""
+    rows, dimension, rest = states.shape
+    if rest <= _SLICE:
+        return np.matmul(operator, states)
+    product = np.empty_like(states)
+    sliced = [array.reshape(rows, dimension, -1, _SLICE).swapaxes(1, 2) for array in (states, product)]
+    np.matmul(operator, sliced[0], out=sliced[1])
+    return product
+
+
 def _apply(batch: _Batch, block: Block, jumps: Jumps, rng: np.random.Generator) -> None:
     qubits, stay, leave, odds = block.qubits, jumps.stay, jumps.leave, jumps.odds
     if batch.live[:2] == [*reversed(qubits)]:
         # Exchanging two slowest axes is the one transposition that copies slowly; exchange the operators'.
         qubits, stay, leave, odds = jumps.exchanged(qubits)
     before = _to_front(batch, qubits)
-    after = np.matmul(stay, before)
+    after = _multiply(stay, before)
     # States are left unnormalised: `batch.norms` holds their squared norms, and only ratios are used.
     norms = _squares(after)
     if norms.min() < _FAINT:
