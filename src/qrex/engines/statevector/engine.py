@@ -45,7 +45,7 @@ class StateVectorEngine:
         if not profile.terminal_measurements_only:
             return Support(False, "mid-circuit measurement: this engine measures at the end only")
         if profile.active_qubits > MAX_WIRES:
-            return Support(False, f"{profile.active_qubits} qubits: no machine holds more than {MAX_WIRES} densely")
+            return Support(False, f"{profile.active_qubits} qubits: at most {MAX_WIRES} fit an address")
         return Support(True)
 
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost:
@@ -100,8 +100,8 @@ class StateVectorEngine:
 def infidelity_bound(gates: int) -> float:
     """Bound on the infidelity that float32 leaves after `gates` kernel gates, at most 1.
 
-    Independent roundings add up linearly, those of one gate repeated add up coherently. Both factors are about
-    seven times what tests find up to 20,000 gates.
+    Independent roundings add up linearly, those of one gate repeated add up coherently. Both factors are
+    about seven times what was found with up to 20,000 gates.
     """
     return min(1.0, 1e-14 * gates + 1e-16 * gates**2)
 

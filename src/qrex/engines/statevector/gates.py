@@ -118,8 +118,7 @@ def modelled_cost(flags: int, num_wires: int) -> float:
 
 def snapped(matrix: np.ndarray) -> np.ndarray:
     """`matrix` with its first nonzero entry made real and positive, and entries below 1e-12 made zero."""
-    row = matrix[0]
-    lead = complex(row[np.argmax(np.abs(row) > 1e-6)])
+    lead = next(value for value in matrix[0].tolist() if abs(value) > 1e-6)
     out = matrix * (abs(lead) / lead)
     out.real[np.abs(out.real) < _ZERO] = 0.0
     out.imag[np.abs(out.imag) < _ZERO] = 0.0
@@ -128,25 +127,32 @@ def snapped(matrix: np.ndarray) -> np.ndarray:
 
 def matrix_flags(matrix: np.ndarray) -> int:
     """Flags of a snapped 2x2 (second wire's flags unset) or 4x4 matrix."""
-    size = len(matrix)
-    row, column = np.nonzero(matrix)
-    differ = row ^ column
-    values = matrix[row, column]
-    flags = 0
-    if not values.imag.any():
-        flags |= REAL
-        if len(row) == size and np.allclose(values.real, 1.0, atol=_ZERO, rtol=0):
-            flags |= PERMUTATION
-    odd = (differ & 1) ^ (differ >> 1)
-    if not np.where(odd, values.real, values.imag).any():
-        flags |= CROSS
-    for wire in range(size.bit_length() - 1):
-        if not (differ >> wire & 1).any():
-            flags |= DIAGONAL_LOW << wire
-            idle = [k for k in range(size) if not k >> wire & 1]
-            if size == 4 and np.allclose(matrix[np.ix_(idle, idle)], np.eye(2), atol=_ZERO, rtol=0):
-                flags |= CONTROLS_LOW << wire
+    # Plain Python: at this size one NumPy call costs more than the whole loop.
+    rows = matrix.tolist()
+    size = len(rows)
+    flags = REAL | CROSS | PERMUTATION | DIAGONAL_LOW | (DIAGONAL_HIGH if size == 4 else 0)
+    for r, row in enumerate(rows):
+        for c, value in enumerate(row):
+            if value == 0:
+                continue
+            differ = r ^ c
+            if value.imag:
+                flags &= ~(REAL | PERMUTATION)
+            elif value != 1:
+                flags &= ~PERMUTATION
+            if (value.real if differ in (1, 2) else value.imag) != 0:
+                flags &= ~CROSS
+            flags &= ~differ  # DIAGONAL_LOW is bit 0 and DIAGONAL_HIGH bit 1, as the bits of an index
+    if size == 4:
+        if flags & DIAGONAL_LOW and _is_identity(rows[0][0], rows[0][2], rows[2][0], rows[2][2]):
+            flags |= CONTROLS_LOW
+        if flags & DIAGONAL_HIGH and _is_identity(rows[0][0], rows[0][1], rows[1][0], rows[1][1]):
+            flags |= CONTROLS_HIGH
     return flags
+
+
+def _is_identity(a: complex, b: complex, c: complex, d: complex) -> bool:
+    return abs(a - 1) < _ZERO and abs(b) < _ZERO and abs(c) < _ZERO and abs(d - 1) < _ZERO
 
 
 def _phases(terms: list[tuple[int, float]]) -> list[Gate]:
@@ -180,11 +186,10 @@ def to_gates(matrix: np.ndarray, flags: int, wires: tuple[int, ...]) -> list[Gat
 
 def _selected(zero: np.ndarray, one: np.ndarray, selector: int, target: int, cost: float) -> Gate:
     control, dense = 1 << selector, 1 << target
-    identity = np.eye(2)
-    if np.allclose(zero, one, atol=_ZERO, rtol=0):
+    if np.abs(zero - one).max() <= _ZERO:
         return One(target, np.ascontiguousarray(one), 0, 0, dense, 0, cost)
-    if np.allclose(zero, identity, atol=_ZERO, rtol=0):
+    if _is_identity(*zero.ravel().tolist()):
         return One(target, np.ascontiguousarray(one), control, control, dense, control, cost)
-    if np.allclose(one, identity, atol=_ZERO, rtol=0):
+    if _is_identity(*one.ravel().tolist()):
         return One(target, np.ascontiguousarray(zero), control, 0, dense, control, cost)
-    return Select(selector, target, np.stack([zero, one]), dense, control, cost)
+    return Select(selector, target, np.array([zero, one]), dense, control, cost)
