@@ -30,13 +30,9 @@ def test_schedules_are_legal(drawn, cores, memory):
     by_id = {task.id: task for task in tasks}
     for placement in schedule.placements:
         task = by_id[placement.task_id]
-        assert placement.end_seconds - placement.start_seconds == pytest.approx(
-            task.seconds[placement.threads]
-        )
+        assert placement.end_seconds - placement.start_seconds == pytest.approx(task.seconds[placement.threads])
         together = [
-            other
-            for other in schedule.placements
-            if other.start_seconds <= placement.start_seconds < other.end_seconds
+            other for other in schedule.placements if other.start_seconds <= placement.start_seconds < other.end_seconds
         ]
         assert sum(by_id[other.task_id].peak_bytes for other in together) <= schedule.peak_bytes <= memory
         assert sum(other.threads for other in together) <= cores
@@ -68,9 +64,7 @@ def best_makespan(tasks, cores, memory):
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(
-    st.lists(st.tuples(st.integers(1, 20), st.floats(1.0, 2.0), st.integers(10, 100)), min_size=1, max_size=4)
-)
+@given(st.lists(st.tuples(st.integers(1, 20), st.floats(1.0, 2.0), st.integers(10, 100)), min_size=1, max_size=4))
 def test_close_to_the_optimum_and_the_bound_below_it(drawn):
     tasks = tasks_of(drawn)
     schedule = pack(tasks, 2, 120)

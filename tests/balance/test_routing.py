@@ -23,6 +23,7 @@ class Made:
     name: str
     cost: Cost | None = None
     refusal: str = ""
+    delegates: bool = False
     constants: dict = field(default_factory=dict)
 
     def supports(self, profile):
@@ -51,10 +52,11 @@ def test_fastest_wins_and_the_others_have_their_reason():
         Made("huge", Cost(0.1, 1 << 40)),
         Made("unmeasured"),
         Made("spills", Cost(0.1, 10, disk_bytes=5)),
+        Made("asks others", Cost(0.1, 10), delegates=True),
     )
     assert found.engine == "fast" and not found.guarded
     assert [name for name, _ in found.ranked] == ["fast", "slow"]
-    assert set(found.passed_over) == {"slow", "refuses", "blurred", "huge", "unmeasured", "spills"}
+    assert set(found.passed_over) == {"slow", "refuses", "blurred", "huge", "unmeasured", "spills", "asks others"}
     assert found.passed_over["refuses"] == "has a T gate"
     for name, word in {"slow": "slower", "blurred": "infidelity", "huge": "1.1 TB", "unmeasured": "calibrate",
                        "spills": "disk"}.items():  # fmt: skip

@@ -50,9 +50,7 @@ class CostConstants:
         try:
             return cls(**data)
         except TypeError as error:
-            raise InputError(
-                f"these are not cost constants ({error}); measure them with `qrex calibrate`"
-            ) from None
+            raise InputError(f"these are not cost constants ({error}); measure them with `qrex calibrate`") from None
 
 
 def calibrate(threads: int, budget_seconds: float = 6.0, host: str = "") -> CostConstants:
@@ -83,6 +81,4 @@ def calibrate(threads: int, budget_seconds: float = 6.0, host: str = "") -> Cost
         engine: {constant: median(found) for constant, found in constants.items()}
         for engine, constants in samples.items()
     }
-    return CostConstants(
-        values, datetime.now(UTC).isoformat(timespec="seconds"), threads, host, passes, failures
-    )
+    return CostConstants(values, datetime.now(UTC).isoformat(timespec="seconds"), threads, host, passes, failures)

@@ -149,11 +149,7 @@ def _makespan(placed: Sequence[Placement]) -> float:
 
 def _peak(placed: Sequence[Placement]) -> int:
     return max(
-        sum(
-            other.peak_bytes
-            for other in placed
-            if other.start_seconds <= at.start_seconds < other.end_seconds
-        )
+        sum(other.peak_bytes for other in placed if other.start_seconds <= at.start_seconds < other.end_seconds)
         for at in placed
     )
 

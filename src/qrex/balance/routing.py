@@ -57,6 +57,10 @@ def route(
     memory_wanted: dict[str, int] = {}
     for name in sorted(engines):
         support = engines[name].supports(profile)
+        if getattr(engines[name], "delegates", False):
+            # It would only choose among engines that are ranked here themselves, later and for a fee.
+            passed[name] = support.reason or "chooses among methods that are ranked here by name"
+            continue
         if not support.supported:
             passed[name] = support.reason
             continue
@@ -77,9 +81,7 @@ def route(
             passed[name] = f"not certain to fit: its bond bound is 2^{profile.max_log2_schmidt:.0f}"
         else:
             memory_wanted[name] = cost.peak_bytes
-            passed[name] = (
-                f"needs {format_bytes(cost.peak_bytes)}; {format_bytes(allotment.memory_bytes)} allotted"
-            )
+            passed[name] = f"needs {format_bytes(cost.peak_bytes)}; {format_bytes(allotment.memory_bytes)} allotted"
     if fitting:
         return _fastest(profile, sorted(fitting, key=lambda entry: entry[:2]), passed)
     if uncertain:

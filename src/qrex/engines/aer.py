@@ -46,13 +46,15 @@ _SEED_MASK = 2**63 - 1
 
 
 class AerEngine:
-    """One method of Aer. `constant_names` lists the cost constants that this method needs."""
+    """One method of Aer. `constant_names` lists the cost constants that this method needs; `delegates` is true
+    for the baseline, which only chooses among methods that are engines of their own."""
 
     def __init__(self, constants: Mapping[str, float], method: AerMethod):
         if method not in METHODS:
             raise EngineError(f"Aer method {method!r} is not known here; there are: {', '.join(METHODS)}")
         self.method: AerMethod = method
         self.name = f"aer-{method}"
+        self.delegates = method == "automatic"
         self.constants = dict(constants)
         self.constant_names = aer_costs.CONSTANT_NAMES[method]
 
