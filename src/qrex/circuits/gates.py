@@ -42,11 +42,12 @@ __all__ = [
 _STDGATES = "p x y z h s sdg t tdg sx rx ry rz cx cy cz cp crx cry crz ch swap ccx cswap cu CX phase cphase id u1 u2 u3"
 _MAX_REPEATS = 256  # of `pow(k)` written out as k copies; beyond, the matrix is raised
 _MAX_MATRIX_QUBITS = 6
-RESERVED = frozenset(
-    "unitary diagonal initialize set_statevector kraus superop roerror pauli pauli_evolution permutation multiplexer "
-    "ucr mcx mcx_gray mcy mcz mcrx mcry mcrz mcr mcp mcphase mcu mcu1 mcu2 mcu3 mcswap mcsx cu2 csxdg barrier measure "
-    "reset delay snapshot nop store if_else for_loop while_loop switch_case box jump mark".split()
+_SIMULATOR_NAMES = (
+    "unitary diagonal initialize set_statevector kraus superop roerror pauli pauli_evolution permutation "
+    "multiplexer ucr mcx mcx_gray mcy mcz mcrx mcry mcrz mcr mcp mcphase mcu mcu1 mcu2 mcu3 mcswap mcsx cu2 csxdg "
+    "barrier measure reset delay snapshot nop store if_else for_loop while_loop switch_case box jump mark"
 )
+RESERVED = frozenset(_SIMULATOR_NAMES.split())
 """Names that simulators give a meaning of their own; a program's gate of that name is renamed."""
 
 

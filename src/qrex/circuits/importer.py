@@ -134,9 +134,7 @@ class Importer:
             self.lexer.fail(f"{what} must be a whole number, not {value}", code[0].position)
         return int(value)
 
-    def bits(
-        self, operand: syntax.Operand, scope: Scope, kind: type[Qubits] | type[Bits]
-    ) -> tuple[list, bool]:
+    def bits(self, operand: syntax.Operand, scope: Scope, kind: type[Qubits] | type[Bits]) -> tuple[list, bool]:
         """Bits of an operand, and whether it is one bit (which is repeated beside registers)."""
         found = scope.find(operand.name)
         word = "qubit" if kind is Qubits else "classical bit"
@@ -161,9 +159,7 @@ class Importer:
         index = self.whole(code, scope, "an index")
         lowest = -size if self.version == 3 else 0
         if not lowest <= index < size:
-            self.lexer.fail(
-                f"index {index} is outside '{operand.name}', which has {size} bits", code[0].position
-            )
+            self.lexer.fail(f"index {index} is outside '{operand.name}', which has {size} bits", code[0].position)
         return index % size
 
     def _slice(self, given: syntax.Range, scope: Scope, size: int, operand: syntax.Operand) -> range:
@@ -179,9 +175,7 @@ class Importer:
         """All qubits of `operands` once each; every qubit of the program where there are none."""
         if not operands:
             return list(self.qubits)
-        return list(
-            dict.fromkeys(bit for operand in operands for bit in self.bits(operand, scope, Qubits)[0])
-        )
+        return list(dict.fromkeys(bit for operand in operands for bit in self.bits(operand, scope, Qubits)[0]))
 
     # Declarations and assignments
 
@@ -226,18 +220,14 @@ class Importer:
     def _converted(self, value: Any, node: syntax.Declare | syntax.Assign, kind: str = "") -> Any:
         kind = kind or node.kind
         if conditions.is_runtime(value):
-            self.lexer.fail(
-                "variables hold values known before the run; use the measured bits directly", node.position
-            )
+            self.lexer.fail("variables hold values known before the run; use the measured bits directly", node.position)
         if isinstance(value, Duration) != (kind == "duration"):
             self.lexer.fail(f"this value is not a {kind}", node.position)
         return {"int": int, "uint": int, "bool": bool}.get(kind, lambda same: same)(value)
 
     def _declare_register(self, node: syntax.Declare, scope: Scope) -> None:
         if scope is not self.globals:
-            self.lexer.fail(
-                f"registers are declared outside of all blocks; move '{node.name}' up", node.position
-            )
+            self.lexer.fail(f"registers are declared outside of all blocks; move '{node.name}' up", node.position)
         if node.storage == "const" or (node.kind == "qubit" and node.storage):
             self.lexer.fail(f"a {node.kind} cannot be {node.storage}", node.position)
         if node.storage == "input":
@@ -276,18 +266,12 @@ class Importer:
     def _assign(self, node: syntax.Assign, scope: Scope) -> None:
         variable = scope.find(node.target.name)
         if not isinstance(variable, Variable) or node.target.index is not None:
-            known = (
-                "only variables can be assigned; bits are set by measuring"
-                if variable
-                else "it is not declared"
-            )
+            known = "only variables can be assigned; bits are set by measuring" if variable else "it is not declared"
             self.lexer.fail(f"cannot assign to '{node.target.name}': {known}", node.position)
         if variable.constant:
             self.lexer.fail(f"'{node.target.name}' is a constant", node.position)
         if self.measured_depth > variable.depth:
-            self.lexer.fail(
-                "a variable cannot depend on a measurement; use the measured bits directly", node.position
-            )
+            self.lexer.fail("a variable cannot depend on a measurement; use the measured bits directly", node.position)
         value = self.value(node.value, scope)
         if node.operator:
             position = node.position
@@ -361,15 +345,12 @@ class Importer:
             values: range | list[int] = range(start, stop + (1 if step > 0 else -1), step)
         else:
             values = [self.whole(code, scope, "a loop's value") for code in node.values]
-        count = (
-            max(0, (values.stop - values.start + values.step) // values.step)
-            if isinstance(values, range)
-            else 0
-        )
+        # Not len(): a range longer than sys.maxsize has none.
+        span = values if isinstance(values, range) else range(len(values))
+        count = max(0, -((span.start - span.stop) // span.step))
         if self.steps + count > MAX_OPERATIONS:
-            self.lexer.fail(
-                f"this loop runs {count:,} times; at most {MAX_OPERATIONS:,} operations", node.position
-            )
+            many = f"this loop runs {count:,} times" if count > MAX_OPERATIONS else "the loops run too often"
+            self.lexer.fail(f"{many}; a program may have {MAX_OPERATIONS:,} operations", node.position)
         for value in values:
             self.steps += 1
             inner = Scope(scope)

@@ -18,14 +18,13 @@ from qrex.circuits.lexer import END, Lexer, Token
 __all__ = ["parse_call", "parse_program"]
 
 _MAX_NESTING = 50  # blocks within blocks; each costs a few frames of Python's stack
-_REGISTER = r"([^\W\d]\w*)\s*\[\s*(\d{1,9})\s*\]"
+# Possessive throughout: a word of a million letters must fail at once, not be split in every possible way.
+_REGISTER = r"([^\W\d]\w*+)\s*+\[\s*+(\d{1,9}+)\s*+\]\s*+"
 _FLAT = re.compile(
-    rf"\s*([^\W\d]\w*)\s*(?:\(([-+*/.\d\seEpi,]*)\))?\s*{_REGISTER}\s*(?:,\s*{_REGISTER}\s*)?(?:,\s*{_REGISTER}\s*)?;"
+    rf"\s*+([^\W\d]\w*+)\s*+(?:\(([-+*/.\d\seEpi,]*+)\)\s*+)?+{_REGISTER}(?:,\s*+{_REGISTER})?+(?:,\s*+{_REGISTER})?+;"
 )
 _UNSUPPORTED = {
-    **dict.fromkeys(
-        ("def", "return", "extern"), "subroutines are not supported; write a gate, or inline the body"
-    ),
+    **dict.fromkeys(("def", "return", "extern"), "subroutines are not supported; write a gate, or inline the body"),
     **dict.fromkeys(
         ("cal", "defcal", "defcalgrammar"), "calibrations are not supported; the platform file names the QPU"
     ),
@@ -33,9 +32,7 @@ _UNSUPPORTED = {
     "switch": "'switch' is not supported; write 'if' and 'else'",
     **dict.fromkeys(("break", "continue"), "loops are unrolled and cannot be left early; shorten the range"),
     **dict.fromkeys(("array", "complex"), "this type is not supported; use int, float, angle, bool or bit"),
-    **dict.fromkeys(
-        ("box", "stretch"), "'box' and 'stretch' are not supported; write delays with their lengths"
-    ),
+    **dict.fromkeys(("box", "stretch"), "'box' and 'stretch' are not supported; write delays with their lengths"),
     "pragma": "pragmas are not supported; remove the line",
 }
 _ASSIGNMENTS = {"=", "+=", "-=", "*=", "/=", "%=", "^=", "&=", "|=", "**=", "<<=", ">>="}
@@ -83,9 +80,7 @@ class _Parser:
             match = flat(text, lexer.position)
             if match and match[1] not in self.keywords:
                 name, parameters, *operands = match.groups()
-                pairs = tuple(
-                    (operands[i], int(operands[i + 1])) for i in (0, 2, 4) if operands[i] is not None
-                )
+                pairs = tuple((operands[i], int(operands[i + 1])) for i in (0, 2, 4) if operands[i] is not None)
                 yield syntax.FlatCall(name, parameters, pairs, match.start(1))
                 lexer.seek(match.end())
             elif lexer.peek().kind == END:
@@ -96,9 +91,7 @@ class _Parser:
     def _statement(self) -> syntax.Statement:
         lexer = self.lexer
         token = lexer.peek()
-        if (
-            token.text == "@" and token.kind == "operator"
-        ):  # an annotation tells other tools something: skipped
+        if token.text == "@" and token.kind == "operator":  # an annotation tells other tools something: skipped
             end = lexer.text.find("\n", token.position)
             lexer.seek(len(lexer.text) if end < 0 else end)
             return self._statement_after_annotation(token)
@@ -148,9 +141,7 @@ class _Parser:
 
     def _operand(self) -> syntax.Operand:
         lexer = self.lexer
-        token = (
-            lexer.next() if lexer.peek().kind == "hardware" else lexer.expect_name("a qubit or a register")
-        )
+        token = lexer.next() if lexer.peek().kind == "hardware" else lexer.expect_name("a qubit or a register")
         if not lexer.accept("["):
             return syntax.Operand(token.text, None, None, token.position)
         index: Code | syntax.Range | None = None

@@ -1,7 +1,7 @@
 """One circuit: from OpenQASM text, or from a Qiskit circuit.
 
 In: text or a `QuantumCircuit`. Out: a `Circuit`. Each text goes to the fastest importer that accepts it: OpenQASM
-2 without gate definitions to Qiskit's (6 µs a gate), everything else, and whatever that one refuses, to ours
+2 without `gate` and `if` to Qiskit's (6 µs a gate), everything else, and whatever that one refuses, to ours
 (`qrex.circuits.importer`). `benchmarks/loading.py` measures both.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["circuit_from_qiskit", "read_circuit"]
 
 _VERSION = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*(OPENQASM)\b\s*([^\s;]*)\s*(;?)", re.DOTALL)
 _OLD_WORDS = re.compile(r"^\s*(?:qreg|creg|opaque)\b|\"qelib1\.inc\"", re.MULTILINE)
-_NOT_FLAT = re.compile(r"\b(?:gate|opaque)\b")
+_NOT_FLAT = re.compile(r"\b(?:gate|opaque|if)\b")
 _REGISTER = re.compile(r"\b([qc])reg\s+\w+\s*\[\s*(\d+)\s*\]")
 _MODERN = {
     "u1": PhaseGate,
@@ -35,9 +35,7 @@ _MODERN = {
     "u2": lambda phi, lam: UGate(1.5707963267948966, phi, lam),
 }
 _LEGACY = [
-    qasm2.CustomInstruction(
-        c.name, c.num_params, c.num_qubits, _MODERN.get(c.name, c.constructor), builtin=c.builtin
-    )
+    qasm2.CustomInstruction(c.name, c.num_params, c.num_qubits, _MODERN.get(c.name, c.constructor), builtin=c.builtin)
     for c in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
 ]
 
@@ -127,7 +125,8 @@ def _fast(text: str, version: int) -> QuantumCircuit | None:
     """The circuit by Qiskit's OpenQASM 2 importer, or None where it does not apply or refuses.
 
     Programs with gate definitions go to ours: Qiskit's takes a definition of a name it knows as its own gate,
-    whatever the body says. Sizes are checked first, since it allocates whatever is declared.
+    whatever the body says. So do programs with `if`: it keeps comparisons that can never hold. Sizes
+    are checked first, since it allocates whatever is declared.
     """
     if version != 2 or _NOT_FLAT.search(text):
         return None
