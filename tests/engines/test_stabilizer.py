@@ -6,7 +6,7 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.quantum_info import StabilizerState, random_clifford
 
 from qrex.circuits import Circuit
-from qrex.engines.bits import count_packed_rows, joined_counts
+from qrex.engines.bits import count_packed_rows
 from qrex.engines.protocol import Allotment, Job
 from qrex.engines.stabilizer import StabilizerEngine, to_stim
 from qrex.errors import EngineError
@@ -129,7 +129,6 @@ def test_packed_rows_with_gaps_and_repeats():
         text = "".join(str(row[columns[bit]]) if bit in columns else "0" for bit in reversed(range(5)))
         expected[text] = expected.get(text, 0) + 1
     assert dict(count_packed_rows(packed, columns, 5)) == expected
-    assert joined_counts({"1 01": 2, "10 1": 3}) == {"101": 5}
 
 
 def test_estimate_grows_with_what_is_asked():

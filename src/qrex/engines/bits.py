@@ -1,7 +1,7 @@
 """Sampled bits as count dictionaries, quickly.
 
-In: a matrix of sampled bits, or another library's counts. Out: `{bit string: count}` with classical bit 0
-rightmost and no spaces. One byte per bit and shot of scratch, in chunks of `CHUNK_BITS`.
+In: a matrix of sampled bits. Out: `{bit string: count}` with classical bit 0 rightmost
+and no spaces. One byte of scratch per bit and distinct row; callers draw at most `CHUNK_BITS` bits at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["CHUNK_BITS", "count_packed_rows", "joined_counts"]
+__all__ = ["CHUNK_BITS", "count_packed_rows"]
 
 CHUNK_BITS = 1 << 27
 
@@ -42,11 +42,3 @@ def count_packed_rows(packed: np.ndarray, columns: Mapping[int, int], width: int
     for index, count in enumerate(rows.values()):
         counts[joined[index * width : (index + 1) * width]] += count
     return counts
-
-
-def joined_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts with the spaces between registers taken out."""
-    joined: Counter[str] = Counter()
-    for bits, count in counts.items():
-        joined[bits.replace(" ", "")] += int(count)
-    return dict(joined)
