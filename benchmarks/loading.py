@@ -34,9 +34,7 @@ def program(version: int, gates: int) -> str:
     for _ in range(gates):
         one, two = chance.sample(range(QUBITS), 2)
         lines.append(
-            chance.choice(
-                (f"h q[{one}];", f"cx q[{one}],q[{two}];", f"rz({chance.uniform(-3, 3)!r}) q[{one}];")
-            )
+            chance.choice((f"h q[{one}];", f"cx q[{one}],q[{two}];", f"rz({chance.uniform(-3, 3)!r}) q[{one}];"))
         )
     if version == 2:
         head = f'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[{QUBITS}];\ncreg c[{QUBITS}];\n'

@@ -33,7 +33,7 @@ class Row(NamedTuple):
     benchmark: str
     qubits: int
     language: int  # 2 or 3
-    options: dict[str, int] = {}
+    options: tuple[tuple[str, int], ...] = ()
 
 
 ROWS = [
@@ -45,9 +45,9 @@ ROWS = [
     Row("ae_05", "ae", 5, 3),
     Row("qft_06", "qft", 6, 2),
     Row("qpe_exact_06", "qpeexact", 6, 2),
-    Row("vqe_two_local_06", "vqe_two_local", 6, 2, {"reps": 2}),
+    Row("vqe_two_local_06", "vqe_two_local", 6, 2, (("reps", 2),)),
     Row("qpe_inexact_07", "qpeinexact", 7, 3),
-    Row("qaoa_08", "qaoa", 8, 3, {"repetitions": 1}),
+    Row("qaoa_08", "qaoa", 8, 3, (("repetitions", 1),)),
     Row("vqe_real_amp_09", "vqe_real_amp", 9, 2),
     Row("ghz_13", "ghz", 13, 3),
     Row("bv_14", "bv", 14, 2),
@@ -59,7 +59,7 @@ ROWS = [
     Row("random_22", "randomcircuit", 22, 3),
     Row("ae_23", "ae", 23, 2),
     Row("vqe_su2_24", "vqe_su2", 24, 3),
-    Row("qaoa_24", "qaoa", 24, 2, {"repetitions": 1}),
+    Row("qaoa_24", "qaoa", 24, 2, (("repetitions", 1),)),
     Row("qpe_inexact_23", "qpeinexact", 23, 3),
     # Slow or impossible as a state vector, easy for whoever sees their structure.
     Row("adder_24", "cdkm_ripple_carry_adder", 24, 2),
@@ -68,14 +68,14 @@ ROWS = [
     Row("wstate_40", "wstate", 40, 3),
     Row("adder_64", "cdkm_ripple_carry_adder", 64, 2),
     Row("bv_100", "bv", 100, 2),
-    Row("graphstate_100", "graphstate", 100, 3, {"seed": 7}),
+    Row("graphstate_100", "graphstate", 100, 3, (("seed", 7),)),
     Row("ghz_127", "ghz", 127, 2),
 ]
 
 
 def build(row: Row) -> QuantumCircuit:
     """The circuit of one row, in gates of `GATES`, measured at its end."""
-    circuit = get_benchmark(row.benchmark, BenchmarkLevel.ALG, circuit_size=row.qubits, **row.options)
+    circuit = get_benchmark(row.benchmark, BenchmarkLevel.ALG, circuit_size=row.qubits, **dict(row.options))
     if not circuit.num_clbits:
         circuit.measure_all()
     return transpile(circuit, basis_gates=GATES, optimization_level=0, seed_transpiler=0)

@@ -45,9 +45,7 @@ class Calls:
     def __init__(self, importer: Importer):
         self.importer, self.lexer, self.version = importer, importer.lexer, importer.version
         # Older exporters of OpenQASM 2 forget the include: its names are always known there.
-        self.standard: dict[str, Standard] = dict(
-            standard_gates("qelib1.inc" if self.version == 2 else "builtin")
-        )
+        self.standard: dict[str, Standard] = dict(standard_gates("qelib1.inc" if self.version == 2 else "builtin"))
         self.defined: dict[str, syntax.GateDefinition] = {}
         self.depths: dict[str, int] = {}
         self.built: dict[tuple[str, tuple[float, ...]], Built] = {}
@@ -113,9 +111,7 @@ class Calls:
 
     def general(self, node: syntax.GateCall, scope: Scope) -> None:
         importer = self.importer
-        parameters = tuple(
-            float(importer.number(code, scope, "a gate's parameter")) for code in node.parameters
-        )
+        parameters = tuple(float(importer.number(code, scope, "a gate's parameter")) for code in node.parameters)
         arity = self._check_signature(node, len(parameters))
         controls = self._count_controls(node, scope)
         if len(node.operands) != arity + controls and not (arity + controls == 0 and not node.operands):
@@ -140,21 +136,15 @@ class Calls:
 
     def _check_total(self, total: int, node: syntax.GateCall) -> None:
         if total > MAX_OPERATIONS:
-            self.lexer.fail(
-                f"written out, the gates make more than {MAX_OPERATIONS:,} operations", node.position
-            )
+            self.lexer.fail(f"written out, the gates make more than {MAX_OPERATIONS:,} operations", node.position)
 
-    def _broadcast(
-        self, operands: list[tuple[list[Qubit], bool]], node: syntax.GateCall
-    ) -> list[tuple[Qubit, ...]]:
+    def _broadcast(self, operands: list[tuple[list[Qubit], bool]], node: syntax.GateCall) -> list[tuple[Qubit, ...]]:
         sizes = {len(bits) for bits, single in operands if not single}
         if len(sizes) > 1:
             found = " and ".join(str(size) for size in sorted(sizes))
             self.lexer.fail(f"'{node.name}' is given registers of different sizes ({found})", node.position)
         count = sizes.pop() if sizes else 1
-        return list(zip(*(bits * count if single else bits for bits, single in operands), strict=True)) or [
-            ()
-        ]
+        return list(zip(*(bits * count if single else bits for bits, single in operands), strict=True)) or [()]
 
     def _check_signature(self, node: syntax.GateCall, count: int) -> int:
         """Number of qubits the named gate acts on; fails for an unknown name or a wrong number of parameters."""
@@ -162,9 +152,7 @@ class Calls:
         if defined is not None:
             expected, arity = len(defined.parameters), len(defined.qubits)
             if defined.opaque:
-                self.lexer.fail(
-                    f"'{node.name}' is opaque: nobody says what it does; define it", node.position
-                )
+                self.lexer.fail(f"'{node.name}' is opaque: nobody says what it does; define it", node.position)
         elif node.name in self.standard:
             expected, arity = self.standard[node.name].num_parameters, self.standard[node.name].num_qubits
         else:
@@ -178,9 +166,7 @@ class Calls:
         if node.name in standard_gates(include):
             self.lexer.fail(f"gate '{node.name}' is not defined; add: include \"{include}\";", node.position)
         elif self.version == 3 and node.name in standard_gates("qelib1.inc"):
-            self.lexer.fail(
-                f"gate '{node.name}' is not part of {include}; define it in the file", node.position
-            )
+            self.lexer.fail(f"gate '{node.name}' is not part of {include}; define it in the file", node.position)
         close = nearest(node.name, [*self.defined, *self.standard])
         self.lexer.fail(f"gate '{node.name}' is not defined before this place{close}", node.position)
 
@@ -219,15 +205,14 @@ class Calls:
             self.lexer.fail(f"gate '{node.name}' is defined twice", node.position)
         names = [*node.parameters, *node.qubits]
         if len(set(names)) < len(names):
-            self.lexer.fail(
-                f"gate '{node.name}' uses a name twice among its parameters and qubits", node.position
-            )
+            self.lexer.fail(f"gate '{node.name}' uses a name twice among its parameters and qubits", node.position)
         if not node.qubits:
             self.lexer.fail(f"gate '{node.name}' names no qubits", node.position)
         depth = 1 + max((self.depths.get(name, 0) for name in self._called(node, node.body)), default=0)
         if depth > _MAX_DEFINITION_DEPTH:
             self.lexer.fail(f"gates call gates more than {_MAX_DEFINITION_DEPTH} deep", node.position)
         self.defined[node.name] = node
+        self.standard.pop(node.name, None)
         self.depths[node.name] = depth
         if not node.opaque:
             # Built once with arbitrary numbers, so that a wrong body is reported even when nothing calls it.
@@ -237,9 +222,7 @@ class Calls:
         names: list[str] = []
         for statement in body:
             if not isinstance(statement, _IN_BODY):
-                self.lexer.fail(
-                    f"a gate's body may hold only gates; see gate '{node.name}'", statement.position
-                )
+                self.lexer.fail(f"a gate's body may hold only gates; see gate '{node.name}'", statement.position)
             if isinstance(statement, syntax.GateCall):
                 if statement.name == node.name:
                     self.lexer.fail(f"gate '{node.name}' calls itself", statement.position)
@@ -255,9 +238,7 @@ class Calls:
         found: Scope | None = scope
         while found is not None and not found.gate:
             found = found.outer
-        return (
-            [entry.bits[0] for entry in found.names.values() if isinstance(entry, Qubits)] if found else None
-        )
+        return [entry.bits[0] for entry in found.names.values() if isinstance(entry, Qubits)] if found else None
 
     def build(self, name: str, parameters: tuple[float, ...], position: int) -> Built:
         """The gate `name` with these parameters."""
@@ -283,9 +264,7 @@ class Calls:
             inside = importer.sink
         finally:
             importer.sink = outside
-        definition = QuantumCircuit.from_instructions(
-            inside.instructions, qubits=qubits, global_phase=inside.phase
-        )
+        definition = QuantumCircuit.from_instructions(inside.instructions, qubits=qubits, global_phase=inside.phase)
         gate = Gate(node.name, len(qubits), [])
         gate.definition = definition
         built = Built(gate, 0.0, max(1, len(inside.instructions) + inside.size))
@@ -298,11 +277,7 @@ class Calls:
         renamed, since simulators go by names.
         """
         standard = standard_gates("qelib1.inc").get(node.name)
-        if (
-            standard
-            and standard.num_parameters == len(parameters)
-            and standard.num_qubits == len(node.qubits)
-        ):
+        if standard and standard.num_parameters == len(parameters) and standard.num_qubits == len(node.qubits):
             gate = standard.make(*parameters)
             phase = same_gate(built, gate) if built.size < 1000 else None
             if phase is not None:

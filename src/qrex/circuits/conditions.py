@@ -61,9 +61,7 @@ def binary(symbol: str, left: Any, right: Any) -> Any:
         width = 1 if left.type.kind is types.Bool else left.type.width
         if not 0 <= right < 1 << width:
             return _certain(symbol, int(right))
-        right = (
-            expr.Value(bool(right), types.Bool()) if width == 1 and left.type.kind is types.Bool else right
-        )
+        right = expr.Value(bool(right), types.Bool()) if width == 1 and left.type.kind is types.Bool else right
         right = right if isinstance(right, expr.Expr) else expr.Value(int(right), left.type)
     if left.type.kind is types.Bool and symbol in ("<", "<=", ">", ">="):
         raise ValueError("a single bit has no order; compare it with == or !=")
@@ -105,13 +103,9 @@ def condition(value: Any) -> tuple[Clbit | ClassicalRegister, int] | expr.Expr:
             return (bit, 1)
         case expr.Unary(op=expr.Unary.Op.LOGIC_NOT, operand=expr.Var(var=Clbit() as bit)):
             return (bit, 0)
-        case expr.Binary(
-            op=expr.Binary.Op.EQUAL, left=expr.Var(var=source), right=expr.Value(value=constant)
-        ):
+        case expr.Binary(op=expr.Binary.Op.EQUAL, left=expr.Var(var=source), right=expr.Value(value=constant)):
             return (source, int(constant))
-        case expr.Binary(
-            op=expr.Binary.Op.NOT_EQUAL, left=expr.Var(var=Clbit() as bit), right=expr.Value(value=v)
-        ):
+        case expr.Binary(op=expr.Binary.Op.NOT_EQUAL, left=expr.Var(var=Clbit() as bit), right=expr.Value(value=v)):
             return (bit, int(not v))
     return value
 
@@ -141,10 +135,5 @@ def _bounded(value: expr.Expr) -> expr.Expr:
         depth += 1
         if depth > _MAX_DEPTH:
             raise ValueError(f"a condition may nest {_MAX_DEPTH} operators at most")
-        level = [
-            c
-            for e in level
-            for c in (getattr(e, n, None) for n in ("left", "right", "operand"))
-            if c is not None
-        ]
+        level = [c for e in level for c in (getattr(e, n, None) for n in ("left", "right", "operand")) if c is not None]
     return value

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from qrex.circuits import conditions
 from qrex.circuits.lexer import END, Lexer
 
-__all__ = ["TYPES", "Code", "Duration", "Item", "evaluate", "parse_expression"]
+__all__ = ["TYPES", "Code", "Duration", "Item", "evaluate", "parse_expression", "start_of"]
 
 TYPES = frozenset({"bit", "int", "uint", "float", "angle", "bool", "duration"})
 _CONSTANTS = {
@@ -190,9 +190,7 @@ def _literal(lexer: Lexer) -> Any:
     return int(text) if text.isdigit() else float(text)
 
 
-def evaluate(
-    code: Code, lookup: Callable[[str, int], Any], version: int, fail: Callable[[str, int], NoReturn]
-) -> Any:
+def evaluate(code: Code, lookup: Callable[[str, int], Any], version: int, fail: Callable[[str, int], NoReturn]) -> Any:
     """Value of postfix `code`. `lookup(name, position)` gives a name's value; `fail(reason, position)` raises."""
     stack: list[Any] = []
     for kind, value, position in code:
@@ -217,8 +215,13 @@ def evaluate(
             fail(f"this has no value: {error}", position)
     result = stack[0]
     if isinstance(result, float) and not math.isfinite(result):
-        fail("this value is not finite", code[0].position)
+        fail("this value is not finite", start_of(code))
     return result
+
+
+def start_of(code: Code) -> int:
+    """Where the expression begins in the text."""
+    return min(item.position for item in code)
 
 
 def _prefix(symbol: str, value: Any) -> Any:

@@ -124,10 +124,7 @@ def same_gate(built: Built, standard: Gate) -> float | None:
         return None
     product = Operator(built.gate).data @ Operator(standard).adjoint().data
     scale = product[0, 0]
-    if (
-        abs(abs(scale) - 1) > 1e-9
-        or abs(product - scale * Operator(_idle(standard.num_qubits)).data).max() > 1e-9
-    ):
+    if abs(abs(scale) - 1) > 1e-9 or abs(product - scale * Operator(_idle(standard.num_qubits)).data).max() > 1e-9:
         return None
     return math.atan2(scale.imag, scale.real) + built.phase
 

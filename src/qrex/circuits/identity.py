@@ -58,9 +58,7 @@ def _operation(operation: Operation, places: Iterable[Clbit], clbits: Mapping[Cl
         for block in operation.blocks:
             inner = dict(zip(block.clbits, (clbits[b] for b in places), strict=False))
             blocks.append("{" + ";".join(_lines(block, inner)) + "}")
-        heads = [
-            _value(getattr(operation, n), clbits) for n in ("condition", "target") if hasattr(operation, n)
-        ]
+        heads = [_value(getattr(operation, n), clbits) for n in ("condition", "target") if hasattr(operation, n)]
         plain = [_value(p, clbits) for p in operation.params if not isinstance(p, QuantumCircuit)]
         return f"{operation.name} {heads} {plain} {blocks}"
     parts = [operation.name, *(_value(p, clbits) for p in getattr(operation, "params", ()))]
@@ -91,9 +89,7 @@ def _value(value: Any, clbits: Mapping[Clbit, int]) -> str:
         case np.generic():
             return repr(value.item())
         case expr.Var():
-            return (
-                _value(value.var, clbits) if isinstance(value.var, (Clbit, ClassicalRegister)) else value.name
-            )
+            return _value(value.var, clbits) if isinstance(value.var, (Clbit, ClassicalRegister)) else value.name
         case expr.Value():
             return f"{value.value!r}:{value.type!r}"
         case expr.Expr():

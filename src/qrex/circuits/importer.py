@@ -27,7 +27,7 @@ from qiskit.circuit import (
 
 from qrex.circuits import conditions, syntax
 from qrex.circuits.calls import Calls
-from qrex.circuits.expressions import Code, Duration, Item, evaluate
+from qrex.circuits.expressions import Code, Duration, Item, evaluate, start_of
 from qrex.circuits.lexer import Lexer
 from qrex.circuits.parser import parse_program
 from qrex.circuits.scope import MAX_BITS, MAX_OPERATIONS, MAX_QUBITS, Bits, Qubits, Scope, Variable, nearest
@@ -125,13 +125,13 @@ class Importer:
     def number(self, code: Code, scope: Scope, what: str) -> float:
         value = self.value(code, scope)
         if conditions.is_runtime(value) or isinstance(value, Duration):
-            self.lexer.fail(f"{what} must be a number known before the run", code[0].position)
+            self.lexer.fail(f"{what} must be a number known before the run", start_of(code))
         return value
 
     def whole(self, code: Code, scope: Scope, what: str) -> int:
         value = self.number(code, scope, what)
         if isinstance(value, float) and not value.is_integer():
-            self.lexer.fail(f"{what} must be a whole number, not {value}", code[0].position)
+            self.lexer.fail(f"{what} must be a whole number, not {value}", start_of(code))
         return int(value)
 
     def bits(self, operand: syntax.Operand, scope: Scope, kind: type[Qubits] | type[Bits]) -> tuple[list, bool]:
@@ -159,7 +159,7 @@ class Importer:
         index = self.whole(code, scope, "an index")
         lowest = -size if self.version == 3 else 0
         if not lowest <= index < size:
-            self.lexer.fail(f"index {index} is outside '{operand.name}', which has {size} bits", code[0].position)
+            self.lexer.fail(f"index {index} is outside '{operand.name}', which has {size} bits", start_of(code))
         return index % size
 
     def _slice(self, given: syntax.Range, scope: Scope, size: int, operand: syntax.Operand) -> range:

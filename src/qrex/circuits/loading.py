@@ -10,6 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,16 @@ from qrex.errors import CircuitError, InputError
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-__all__ = ["SUFFIXES", "Source", "load_workload"]
+__all__ = ["SUFFIXES", "load_workload"]
 
 SUFFIXES = (".qasm", ".qasm2", ".qasm3")
 _MAX_FILE_BYTES = 256 * 1024 * 1024
 
-Path_ = str | os.PathLike[str]
-Source = "Path_ | QuantumCircuit | Sequence[Path_ | QuantumCircuit]"
+_Place = str | os.PathLike[str]
 
 
 def load_workload(
-    source: Path_ | QuantumCircuit | Sequence[Path_ | QuantumCircuit],
+    source: _Place | QuantumCircuit | Sequence[_Place | QuantumCircuit],
     *,
     strict: bool = False,
     target: Target | None = None,
@@ -69,13 +69,11 @@ def load_workload(
             failures[_free(f"{error.file}", failures)] = error
             found_name = error.file
         names.append(found_name)
-    return Workload(
-        name or (names[0] if len(names) == 1 else "workload"), _with_own_names(circuits), failures
-    )
+    return Workload(name or (names[0] if len(names) == 1 else "workload"), _with_own_names(circuits), failures)
 
 
 def _load_path(
-    part: Path_,
+    part: _Place,
     strict: bool,
     target: Target | None,
     shots: int | None,
@@ -93,9 +91,7 @@ def _load_path(
     elif path.exists():
         files = [path]
     else:
-        raise InputError(
-            f"'{path}' does not exist; give a folder with {', '.join(SUFFIXES)} files, a file, or '-'"
-        )
+        raise InputError(f"'{path}' does not exist; give a folder with {', '.join(SUFFIXES)} files, a file, or '-'")
     for file in files:
         origin = str(file) if file else "<stdin>"
         own = settings.of(file) if file else settings.default
@@ -165,8 +161,6 @@ def _free(origin: str, taken: Mapping[str, object]) -> str:
 
 def _with_own_names(circuits: list[Circuit]) -> tuple[Circuit, ...]:
     """Every circuit under a name of its own: file names where stems clash, then numbers."""
-    from dataclasses import replace
-
     stems = Counter(circuit.name for circuit in circuits)
     taken: dict[str, None] = {}
     named: list[Circuit] = []

@@ -116,7 +116,7 @@ def _version(lexer: Lexer) -> int:
         shown = match[2][:20] or "nothing"
         lexer.fail(f"OPENQASM {shown} is not supported; 2.0, 3.0 and 3.1 are", match.start(2))
     if not match[3]:
-        lexer.fail("expected ';' after the version", match.end())
+        lexer.fail("expected ';' after the version", match.end(2))
     lexer.seek(match.end())
     return int(match[2][0])
 

@@ -93,9 +93,7 @@ def _circuit_settings(entry: Mapping[str, Any], where: str) -> CircuitSettings:
     inputs = _table(entry.get("inputs", {}), f"{where}: inputs")
     for name, value in inputs.items():
         if not isinstance(value, (bool, int, float)) or not math.isfinite(value):
-            raise InputError(
-                f"{where}: inputs.{name} is {value!r}; it must be a finite number or a truth value"
-            )
+            raise InputError(f"{where}: inputs.{name} is {value!r}; it must be a finite number or a truth value")
     return CircuitSettings(target, shots, inputs)
 
 
@@ -108,6 +106,4 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
 def _check_keys(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     for key in table:
         if key not in known:
-            raise InputError(
-                f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}"
-            )
+            raise InputError(f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}")
