@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/cpp/*)
+# A new package must be known to the editable install, hence the __init__ files.
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/cpp/*) $(wildcard src/qrex/*/__init__.py src/qrex/*/*/__init__.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 

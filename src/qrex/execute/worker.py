@@ -7,6 +7,7 @@ In: (function, arguments, memory limit) over a pipe. Out: ("progress", fraction)
 from __future__ import annotations
 
 import ctypes
+import logging
 import pickle
 import resource
 import signal
@@ -20,7 +21,7 @@ from qrex.units import format_bytes
 
 __all__ = ["PRELOAD", "serve"]
 
-PRELOAD = ("qiskit", "qiskit_aer", "qiskit.primitives", "stim", "qrex.engines")
+PRELOAD = ("qiskit", "qiskit_aer", "qiskit_ibm_runtime", "qiskit.primitives", "stim", "qrex.engines")
 """Imported once, in the process that workers are forked from."""
 
 _SLACK_BYTES = 192 * 2**20
@@ -33,6 +34,8 @@ _PR_SET_PDEATHSIG = 1
 def serve(connection: Connection) -> None:
     """Run tasks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    # Failures come back as errors, with the reason; a second copy on stderr would only break the display.
+    logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     while True:
         try:

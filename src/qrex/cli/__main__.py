@@ -1,0 +1,3 @@
+from qrex.cli import main
+
+main()

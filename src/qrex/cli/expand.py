@@ -1,0 +1,91 @@
+"""`qrex expand WORKLOAD`: the main job."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import click
+
+from qrex.cli import options
+from qrex.errors import ThresholdError
+
+__all__ = ["command"]
+
+
+@click.command("expand")
+@options.workload
+@options.platform
+@click.option("--out", type=click.Path(), default="out", show_default=True, help="Folder for the report.")
+@options.shots
+@options.seed
+@options.target
+@options.cores
+@options.memory
+@options.scratch
+@click.option("--time-limit", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
+              help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
+@click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
+              help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
+@click.option("--require-density", type=click.FloatRange(0), metavar="E",
+              help="Exit 4 unless the lower 95 % bound of E after reaches E.")  # fmt: skip
+@click.option("--metrics-file", type=click.Path(), help="Write a Prometheus text file here.")
+@options.strict
+@options.store
+@options.quiet
+@options.json_flag
+def command(
+    workload: tuple[str, ...],
+    platform: str | None,
+    out: str,
+    shots: int | None,
+    seed: int,
+    target: str | None,
+    cores: int | None,
+    memory: int | None,
+    scratch: str | None,
+    time_limit: float,
+    require_coherence: float | None,
+    require_density: float | None,
+    metrics_file: str | None,
+    strict: bool,
+    store: str | None,
+    quiet: bool,
+    as_json_flag: bool,
+) -> None:
+    """Measure WORKLOAD on a platform as it is, expand, measure again, and report before and after.
+
+    WORKLOAD is a folder, OpenQASM files, or - for standard input. The same command again does no work twice;
+    one that was stopped goes on where it was.
+    """
+    from qrex.expansion import resource_expansion
+    from qrex.telemetry import SilentProgress, open_progress
+
+    sources = list(workload) if len(workload) > 1 else workload[0]
+    with SilentProgress() if quiet else open_progress() as progress:
+        summary = resource_expansion(
+            sources, platform, out=out, seed=seed, shots=shots, target=target, cores=cores, memory_bytes=memory,
+            scratch_dir=scratch, wall_seconds=time_limit, strict=strict, store=store, progress=progress,
+            coherence_threshold=0.9 if require_coherence is None else require_coherence,
+            density_threshold=3.8 if require_density is None else require_density,
+            require_coherence=require_coherence is not None, require_density=require_density is not None,
+            command=shlex.join(["qrex", *sys.argv[1:]]),
+        )  # fmt: skip
+    if metrics_file:
+        from qrex.report.metrics import metrics_snapshot
+        from qrex.telemetry.prometheus import write_metrics
+
+        write_metrics(metrics_file, metrics_snapshot(summary))
+    if as_json_flag:
+        options.as_json(summary.to_dict())
+    else:
+        summary.print()
+        click.echo(f"\nReport: {out.rstrip('/')}/report.html")
+    missed = [row for row in summary.thresholds if row.required and not row.passed]
+    if missed:
+        raise ThresholdError("; ".join(
+            f"{row.title}: required {row.asked:g}, "
+            + (f"measured {row.measured.value:.3f} [{row.measured.low:.3f}, {row.measured.high:.3f}]"
+               if row.measured else "not measured")
+            for row in missed
+        ))  # fmt: skip

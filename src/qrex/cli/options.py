@@ -1,0 +1,76 @@
+"""Options that several verbs share, and their types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from qrex.errors import InputError
+from qrex.units import parse_bytes
+
+__all__ = [
+    "BYTES",
+    "DEFAULT_SEED",
+    "as_json",
+    "cores",
+    "json_flag",
+    "memory",
+    "platform",
+    "quiet",
+    "scratch",
+    "seed",
+    "shots",
+    "store",
+    "strict",
+    "target",
+    "workload",
+]
+
+DEFAULT_SEED = 20250723
+
+
+class _Bytes(click.ParamType):
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            size = parse_bytes(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        if size <= 0:
+            self.fail(f"{value!r} is not a positive size", param, ctx)
+        return size
+
+
+BYTES = _Bytes()
+
+Decorator = Callable[[Callable], Callable]
+
+workload: Decorator = click.argument("workload", nargs=-1, required=True, type=click.Path())
+platform: Decorator = click.option(
+    "--platform", metavar="FILE", help="Platform file (TOML) or a fake backend's name. Default: this host and fake_guadalupe."
+)  # fmt: skip
+store: Decorator = click.option(
+    "--store", type=click.Path(), envvar="QREX_STORE", help="The store of kept results (a file)."
+)
+seed: Decorator = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True)
+shots: Decorator = click.option(
+    "--shots", type=click.IntRange(1, 10_000_000), help="Shots per circuit. Default: the workload's own, else 1000."
+)
+memory: Decorator = click.option("--memory", type=BYTES, help='Memory that all runs together may use, e.g. "8GB".')
+cores: Decorator = click.option("--cores", type=click.IntRange(1, 4096), help="Cores to use. Default: all there are.")
+scratch: Decorator = click.option("--scratch", type=click.Path(), help="Folder on a disk to probe and to use as scratch.")
+strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
+target: Decorator = click.option(
+    "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]), help="What is wanted of every circuit."
+)
+quiet: Decorator = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+json_flag: Decorator = click.option("--json", "as_json_flag", is_flag=True, help="Print JSON on stdout.")
+
+
+def as_json(data: Any) -> None:
+    """Print `data` for machines."""
+    click.echo(json.dumps(data, indent=2, sort_keys=False))

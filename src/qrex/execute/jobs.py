@@ -1,0 +1,167 @@
+"""What workers do: run a circuit on an engine, or compile it for a QPU and run it there.
+
+In: frozen requests that travel to a worker. Out: JSON-able dictionaries that the store keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from qrex.circuits import Circuit
+from qrex.engines import Allotment, Job
+from qrex.measure.batch import MeasureProtocol
+from qrex.platform import QpuDescription
+
+__all__ = [
+    "DeviceRequest",
+    "ProtocolRequest",
+    "SimulationRequest",
+    "open_qpu_once",
+    "run_on_device",
+    "run_protocol",
+    "simulate",
+]
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationRequest:
+    """Sample `job` on the engine called `engine`, built with its cost `constants`."""
+
+    engine: str
+    constants: Mapping[str, Mapping[str, float]]
+    job: Job
+    allotment: Allotment
+
+
+def simulate(request: SimulationRequest, progress: Progress) -> dict[str, Any]:
+    """Counts, probabilities of the probed bit strings, and the engine's metadata."""
+    from qrex.engines.registry import available_engines
+
+    engine = available_engines(request.constants)[request.engine]
+    answer = engine.run(request.job, request.allotment, progress)
+    return {
+        "counts": dict(answer.counts),
+        "probabilities": dict(answer.probabilities),
+        "metadata": dict(answer.metadata),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """Compile `circuit` for the QPU and run it there, once per variant.
+
+    `layout_candidates` 0 keeps what a plain user gets (preset level 1); otherwise so many candidates are
+    scored by predicted success, once for all variants. A variant is a decoupling sequence (or None) and the
+    seed of its shots.
+    """
+
+    qpu: QpuDescription
+    circuit: Circuit
+    shots: int
+    compile_seed: int
+    layout_candidates: int
+    variants: tuple[tuple[str | None, int], ...]
+
+
+@lru_cache(maxsize=4)
+def _opened(description: str):
+    from qrex.twin import open_qpu
+
+    return open_qpu(QpuDescription(**json.loads(description)))
+
+
+def open_qpu_once(description: QpuDescription):
+    """The opened QPU, the same one for every task of this process."""
+    return _opened(json.dumps(asdict(description), sort_keys=True))
+
+
+def run_on_device(request: DeviceRequest, progress: Progress) -> list[dict[str, Any]]:
+    """One dictionary per variant: counts, fidelity (a Measurement as a dictionary) with its kind, device
+    seconds, the compilation's figures, and the host seconds that compiling and running took."""
+    from qrex.engines.reference import reference_distribution
+    from qrex.suppress import decouple
+
+    qpu = open_qpu_once(request.qpu)
+    began = time.monotonic()
+    compiled, choice = _compile(request, qpu)
+    compile_seconds = time.monotonic() - began
+    reference = reference_distribution(request.circuit.quantum_circuit, request.compile_seed)
+    answers = []
+    for number, (sequence, seed) in enumerate(request.variants):
+        progress((number + 0.5) / (len(request.variants) + 0.5))
+        decoupled = decouple(compiled, qpu.target, sequence) if sequence else None
+        record = {"decoupling": asdict(decoupled.record)} if decoupled else {}
+        one = decoupled.compiled if decoupled else compiled
+        answers.append(
+            _run_compiled(qpu, one, request.shots, seed, reference)
+            | {"choice": choice | record, "compile_seconds": compile_seconds}
+        )
+    return answers
+
+
+def _run_compiled(qpu, compiled, shots: int, seed: int, reference) -> dict[str, Any]:
+    from qrex.measure.fidelity import fidelity_of_counts
+
+    run = qpu.execute([compiled.circuit], shots, seed)
+    fidelity = kind = perfect = None
+    if reference is not None:
+        fidelity, kind, perfect = fidelity_of_counts(run.counts[0], reference.probabilities, seed, qpu.source)
+        fidelity = replace(fidelity, method=f"{fidelity.method}; {reference.label}").to_dict()
+    windows = [window.window_ns for window in compiled.idle_windows]
+    return {
+        "fidelity": fidelity,
+        "fidelity_kind": kind or "",
+        "perfect_sampler": perfect,
+        "counts": dict(run.counts[0]),
+        "device_seconds": run.device_seconds,
+        "device_seconds_source": run.device_seconds_source,
+        "circuit_seconds": compiled.duration_seconds,
+        "predicted_success": compiled.predicted_success,
+        "layout": list(compiled.layout),
+        "used_qubits": list(compiled.used_qubits),
+        "two_qubit_gates": compiled.two_qubit_gates,
+        "idle_windows": len(windows),
+        "idle_p90_ns": float(np.percentile(windows, 90)) if windows else None,
+        "notes": list(compiled.notes),
+        "run_seconds": run.host_seconds,
+    }
+
+
+def _compile(request: DeviceRequest, qpu):
+    from qrex.compilation import compile_baseline
+    from qrex.fabric import choose_layout
+
+    quantum_circuit = request.circuit.quantum_circuit
+    if not request.layout_candidates:
+        return compile_baseline(quantum_circuit, qpu.backend, request.compile_seed), {}
+    chosen = choose_layout(
+        quantum_circuit, qpu.backend, candidates=request.layout_candidates, seed=request.compile_seed
+    )
+    return chosen.best, {"layout": {"reason": chosen.reason, "candidates": len(chosen.candidates)}}
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolRequest:
+    """Run every circuit of a protocol of `measure` on the QPU."""
+
+    qpu: QpuDescription
+    protocol: MeasureProtocol
+    shots: int
+    seed: int
+
+
+def run_protocol(request: ProtocolRequest, progress: Progress) -> dict[str, Any]:
+    """Raw counts, one mapping per circuit: what `protocol.analyze` takes."""
+    qpu = open_qpu_once(request.qpu)
+    circuits = request.protocol.circuits(qpu.target)
+    progress(0.1)
+    return {"counts": [dict(c) for c in qpu.run(circuits, request.shots, request.seed)]}

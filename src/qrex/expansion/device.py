@@ -1,0 +1,141 @@
+"""The workload on the QPU, under configurations of layout and decoupling.
+
+In: a session and variants. Out: a `DeviceStage` for each: every circuit's fidelity, device seconds and
+compilation figures. Runs are independent, so they go side by side; a simulated device's host seconds are
+kept apart and compete with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qrex.circuits import Circuit
+from qrex.errors import InputError
+from qrex.evidence import Measurement
+from qrex.execute import Task, WorkUnit
+from qrex.execute.jobs import DeviceRequest, run_on_device
+from qrex.expansion.session import Session
+
+__all__ = ["MEASURED", "PILOT", "Configuration", "DeviceStage", "Variant", "run_device_stages"]
+
+Variant = tuple[str | None, str]
+"""A decoupling sequence or None, and which shots: `MEASURED` or `PILOT`."""
+
+MEASURED, PILOT = "measured", "pilot"
+"""Shots that are reported, and shots of other seeds that only decide what is kept for each circuit."""
+
+_EXPECTED_SECONDS_PER_CIRCUIT = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """How the workload is compiled: `layout_candidates` 0 is a plain user's level 1."""
+
+    layout_candidates: int = 0
+    decoupling: str | None = None
+
+    @property
+    def title(self) -> str:
+        parts = [name for on, name in ((self.layout_candidates, "layout choice"), (self.decoupling, "decoupling")) if on]
+        return " and ".join(parts) or "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStage:
+    """Results by circuit id under one configuration, or, where mechanisms were kept circuit by circuit, under
+    each circuit's own. `values` holds what `run_on_device` gave; `errors` why there is nothing."""
+
+    circuits: tuple[Circuit, ...]
+    values: Mapping[str, Mapping[str, Any]]
+    errors: Mapping[str, tuple[str, str]]  # error type and message
+
+    def value(self, circuit: Circuit) -> Mapping[str, Any] | None:
+        return self.values.get(circuit.id)
+
+    def fidelity(self, circuit: Circuit) -> Measurement | None:
+        value = self.value(circuit)
+        return Measurement.from_dict(value["fidelity"]) if value and value["fidelity"] else None
+
+    def mean_fidelity(self, circuits: tuple[Circuit, ...] | None = None) -> Measurement | None:
+        """Mean over circuits; half-widths of the circuits' independent intervals add in squares."""
+        found = [f for c in circuits or self.circuits if (f := self.fidelity(c)) is not None]
+        if not found:
+            return None
+        value = float(np.mean([f.value for f in found]))
+        low = float(np.sqrt(np.sum([(f.value - f.low) ** 2 for f in found]))) / len(found)
+        high = float(np.sqrt(np.sum([(f.high - f.value) ** 2 for f in found]))) / len(found)
+        return Measurement(
+            value, value - low, value + high, "", sum(f.n for f in found), found[0].seed,
+            f"mean fidelity over {len(found)} circuits, shots counted; each by its own kind, see the circuits",
+            found[0].source,
+        )  # fmt: skip
+
+    def device_seconds(self) -> float:
+        return sum(v["device_seconds"] or 0.0 for c in self.circuits if (v := self.value(c)))
+
+    def host_seconds(self) -> float:
+        return sum(v["run_seconds"] for c in self.circuits if (v := self.value(c)))
+
+    def qubits_in_use(self) -> tuple[int, ...]:
+        return tuple(sorted({q for c in self.circuits if (v := self.value(c)) for q in v["used_qubits"]}))
+
+    def workload_window_seconds(self) -> float:
+        """τ_w: the median over circuits of each circuit's 90th-percentile idle window."""
+        windows = [v["idle_p90_ns"] for c in self.circuits if (v := self.value(c)) and v["idle_p90_ns"]]
+        if not windows:
+            raise InputError("no circuit of the workload idles on this device: there is no workload window to take")
+        return float(np.median(windows)) * 1e-9
+
+
+def run_device_stages(
+    session: Session, layout_candidates: int, variants: Sequence[Variant], circuits: tuple[Circuit, ...]
+) -> dict[Variant, DeviceStage]:
+    """Compile `circuits` once and run them under every variant; same shots under all of them, and same seeds
+    under all with the same label."""
+    configuration = Configuration(layout_candidates, None)
+    units = [
+        _unit(session, layout_candidates, variants, circuit)
+        for circuit in sorted(circuits, key=lambda c: -c.num_qubits)
+    ]
+    title = f"QPU workload: {configuration.title}"
+    if any(sequence for sequence, _ in variants):
+        title += ", with decoupling"
+    expected = _EXPECTED_SECONDS_PER_CIRCUIT * len(units) / session.cores
+    names = {circuit.id: circuit.name for circuit in circuits}
+    with session.stage(title, len(units), expected) as stage:
+        payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=names[name]))
+    failed = {
+        name: (payload["error_type"], payload["error"])
+        for name, payload in payloads.items()
+        if payload["value"] is None
+    }
+    return {
+        variant: DeviceStage(
+            circuits, {n: p["value"][place] for n, p in payloads.items() if p["value"] is not None}, failed
+        )
+        for place, variant in enumerate(variants)
+    }
+
+
+def _unit(session: Session, layout_candidates: int, variants: Sequence[Variant], circuit: Circuit) -> WorkUnit:
+    request = DeviceRequest(
+        qpu=session.platform.qpus[0],
+        circuit=circuit,
+        shots=session.shots_of(circuit),
+        compile_seed=session.seed_for("compile", circuit.id),
+        layout_candidates=layout_candidates,
+        variants=tuple((sequence, session.seed_for(label, circuit.id)) for sequence, label in variants),
+    )
+    parts = {
+        "circuit": circuit.id,
+        "qpu": session.qpu.calibration_id,
+        "shots": request.shots,
+        "compile_seed": request.compile_seed,
+        "layout_candidates": layout_candidates,
+        "variants": [list(variant) for variant in request.variants],
+    }
+    return session.unit("device", parts, Task(circuit.id, run_on_device, (request,)))

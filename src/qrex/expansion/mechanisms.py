@@ -1,0 +1,230 @@
+"""The mechanisms: each toggled alone, measured, and kept only where it measures better.
+
+In: stages run with and without one mechanism. Out: what is kept for each circuit, and `MechanismRow`s. Pilot
+shots of their own seeds decide circuit by circuit; the shots that are reported decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qrex.circuits import Circuit
+from qrex.evidence import Comparison, Measurement
+from qrex.expansion.device import Configuration, DeviceStage
+from qrex.report import MechanismRow
+
+__all__ = [
+    "NOT_BUILT",
+    "DeviceOption",
+    "PairedDifference",
+    "choose_per_circuit",
+    "decoupling_row",
+    "fidelity_comparison",
+    "layout_row",
+    "merged_stage",
+    "paired_difference",
+]
+
+FIDELITY = "fidelity-of-a-run"
+
+NOT_BUILT = {
+    "calibrate_error_correction": (
+        "Error correction calibrated from measured noise",
+        "not built yet: codes, decoders and their calibration come in a later version",
+    ),
+    "activate_memory_banks": (
+        "State vectors over cache, RAM and NVMe",
+        "not built yet: the tiered engine comes in a later version; states must fit the RAM given",
+    ),
+    "allocate_storage": (
+        "Snapshot blocks on disk",
+        "not built yet: state snapshots come in a later version; finished results are kept in the store",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """Mean over circuits of (fidelity with − fidelity without), with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    circuits: int
+
+    def __str__(self) -> str:
+        return f"{self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.circuits} circuits"
+
+
+def paired_difference(
+    without: DeviceStage, with_it: DeviceStage, circuits: Sequence[Circuit]
+) -> PairedDifference | None:
+    """None where no circuit has a fidelity on both sides. Shot noise of the two sides is independent."""
+    pairs = [
+        (a, b)
+        for circuit in circuits
+        if (a := without.fidelity(circuit)) is not None and (b := with_it.fidelity(circuit)) is not None
+    ]
+    if not pairs:
+        return None
+    value = float(np.mean([b.value - a.value for a, b in pairs]))
+    squares = [((a.high - a.low) / 2) ** 2 + ((b.high - b.low) / 2) ** 2 for a, b in pairs]
+    half = float(np.sqrt(np.sum(squares))) / len(pairs)
+    return PairedDifference(value, value - half, value + half, len(pairs))
+
+
+def fidelity_comparison(
+    key: str, before: DeviceStage, after: DeviceStage, circuits: Sequence[Circuit], note: str = ""
+) -> Comparison:
+    both = tuple(c for c in circuits if before.fidelity(c) is not None and after.fidelity(c) is not None)
+    return Comparison(
+        key, "Workload fidelity on the QPU, mean", before.mean_fidelity(both) if both else None,
+        after.mean_fidelity(both) if both else None, "higher", FIDELITY, note,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOption:
+    """One configuration run on the whole workload: `measured` shots are reported, `pilot` shots decide."""
+
+    configuration: Configuration
+    measured: DeviceStage
+    pilot: DeviceStage
+
+
+def choose_per_circuit(baseline: DeviceOption, options: Sequence[DeviceOption]) -> dict[str, DeviceOption]:
+    """What is kept for each circuit, by circuit id: the option of highest pilot fidelity, where it exceeds
+    the baseline's by more than one standard error; without a fidelity, the best predicted success.
+
+    Pilot shots decide and other shots are reported, so the choice does not flatter itself.
+    """
+    kept = {}
+    for circuit in baseline.measured.circuits:
+        best = baseline
+        reference = baseline.pilot.fidelity(circuit)
+        for option in options:
+            fidelity, best_so_far = option.pilot.fidelity(circuit), best.pilot.fidelity(circuit)
+            if reference is None or fidelity is None:
+                # Predicted success says nothing of decoupling's benefit: it counts pulses as errors only.
+                if option.configuration.decoupling is None and _predicted(option, circuit) > _predicted(best, circuit):
+                    best = option
+                continue
+            error = np.hypot(fidelity.high - fidelity.low, reference.high - reference.low) / _WIDTH_95
+            if fidelity.value > best_so_far.value and fidelity.value - reference.value > error:
+                best = option
+        kept[circuit.id] = best
+    return kept
+
+
+_WIDTH_95 = 2 * 1.959963984540054
+
+
+def _predicted(option: DeviceOption, circuit: Circuit) -> float:
+    value = option.measured.value(circuit)
+    return value["predicted_success"] if value else -1.0
+
+
+def merged_stage(circuits: tuple[Circuit, ...], kept: Mapping[str, DeviceOption]) -> DeviceStage:
+    """Each circuit's reported run under what was kept for it."""
+    values, errors = {}, {}
+    for circuit in circuits:
+        stage = kept[circuit.id].measured
+        if (value := stage.value(circuit)) is not None:
+            values[circuit.id] = value
+        else:
+            errors[circuit.id] = stage.errors[circuit.id]
+    return DeviceStage(circuits, values, errors)
+
+
+def decoupling_row(
+    baseline: DeviceOption,
+    toggled: DeviceOption,
+    kept: Mapping[str, DeviceOption],
+    coherence: Sequence[Comparison],
+) -> MechanismRow:
+    """`coherence` compares Q of idle windows without and with the sequence."""
+    without, with_it = baseline.measured, toggled.measured
+    sequence = toggled.configuration.decoupling
+    records = {c.id: v["choice"]["decoupling"] for c in with_it.circuits if (v := with_it.value(c))}
+    filled = [c for c in with_it.circuits if c.id in records and records[c.id]["windows_filled"]]
+    details = {
+        "sequence": sequence,
+        "windows": sum(record["windows"] for record in records.values()),
+        "windows_filled": sum(record["windows_filled"] for record in records.values()),
+        "pulses": sum(record["pulses"] for record in records.values()),
+        "circuits_with_pulses": len(filled),
+    }
+    contributions = (
+        fidelity_comparison("decoupling_fidelity", without, with_it, filled, f"{len(filled)} circuits got pulses"),
+        *coherence,
+    )
+    users = sum(option.configuration.decoupling is not None for option in kept.values())
+    difference = paired_difference(without, with_it, filled)
+    if difference is None:
+        reason = "no idle window of the workload was long enough for a pulse"
+    else:
+        reason = f"applied everywhere it would change fidelity by {difference}; {_kept_text(users, len(kept))}"
+        if users and not any(c.verdict == "improved" for c in coherence):
+            reason += (
+                ". Q of an idle window did not improve, so nothing was refocused: where a fidelity rose, flipping "
+                "the qubits evened out their decay to |0⟩"
+            )
+        elif not users:
+            reason += ". Decoupling refocuses only noise that has memory, and its pulses cost what they cost"
+    return MechanismRow(
+        "apply_dynamical_decoupling", f"Dynamical decoupling ({sequence})",
+        "applied" if users else "measured, not applied", reason, contributions, "the baseline", details,
+    )  # fmt: skip
+
+
+def layout_row(
+    baseline: DeviceOption, toggled: DeviceOption, kept: Mapping[str, DeviceOption], density: Comparison | None
+) -> MechanismRow:
+    """`density` compares E of the sub-lattices in use, where links were measured."""
+    without, with_it = baseline.measured, toggled.measured
+    moved = [
+        c for c in with_it.circuits
+        if (a := without.value(c)) and (b := with_it.value(c)) and a["used_qubits"] != b["used_qubits"]
+    ]  # fmt: skip
+    details = {
+        "circuits_moved": len(moved),
+        "candidates": sum(v["choice"]["layout"]["candidates"] for c in with_it.circuits if (v := with_it.value(c))),
+        "two_qubit_gates_before": sum(v["two_qubit_gates"] for c in without.circuits if (v := without.value(c))),
+        "two_qubit_gates_after": sum(v["two_qubit_gates"] for c in with_it.circuits if (v := with_it.value(c))),
+        "compile_seconds": sum(v["compile_seconds"] for c in with_it.circuits if (v := with_it.value(c))),
+        "pilot_device_seconds": baseline.pilot.device_seconds() + toggled.pilot.device_seconds(),
+    }
+    device_seconds = Comparison(
+        "layout_device_seconds", "QPU time of the workload", _device_seconds(without), _device_seconds(with_it),
+        "lower", "vqe-and-hhl-runtime", "modelled: shots × (repetition delay + circuit duration)",
+    )  # fmt: skip
+    fidelity = fidelity_comparison("layout_fidelity", without, with_it, with_it.circuits)
+    users = sum(option.configuration.layout_candidates > 0 for option in kept.values())
+    difference = paired_difference(without, with_it, with_it.circuits)
+    reason = "fixed lattice: chose the best sub-lattice and mapping instead; "
+    if difference is not None:
+        reason += f"applied everywhere it changes fidelity by {difference}; "
+    reason += _kept_text(users, len(kept))
+    return MechanismRow(
+        "reconfigure_trap_layout", "Layout on a fixed lattice", "applied" if users else "measured, not applied",
+        reason, tuple(c for c in (fidelity, device_seconds, density) if c is not None), "the baseline", details,
+    )  # fmt: skip
+
+
+def _kept_text(users: int, circuits: int) -> str:
+    return f"kept for {users} of {circuits} circuits, each decided by pilot shots of its own"
+
+
+def _device_seconds(stage: DeviceStage) -> Measurement | None:
+    seconds = stage.device_seconds()
+    ran = [c for c in stage.circuits if stage.value(c)]
+    if not ran or seconds <= 0:
+        return None
+    return Measurement(
+        seconds, seconds, seconds, "s", len(ran), None,
+        "sum over circuits of shots × (repetition delay + circuit duration) + overhead; exact given the calibration",
+        "model",
+    )  # fmt: skip

@@ -1,0 +1,228 @@
+"""The device's own figures: randomized benchmarking, tomography, coherence of idle windows, entanglement.
+
+In: a session and a side ("before", "after"). Out: `DeviceFigures`. Both windows are frozen first: τ_w from
+the workload as the baseline compiles it, τ_68 by a search with shots and seeds of its own. Raw counts are
+kept in the store, so that analysis can be repeated without the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qrex.errors import InputError
+from qrex.evidence import Comparison, Measurement
+from qrex.execute import Task
+from qrex.execute.jobs import ProtocolRequest, run_protocol
+from qrex.expansion.device import DeviceStage
+from qrex.expansion.session import Session
+from qrex.measure.batch import MeasureProtocol
+from qrex.measure.bell import BellWitness
+from qrex.measure.coherence import IdleCoherence
+from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
+from qrex.measure.links import LinkQuality, LinkResult
+from qrex.measure.rb import CliffordRb
+from qrex.measure.sequences import X2, XY4
+from qrex.measure.statistics import median_measurement
+from qrex.measure.tomography import ProcessTomography
+from qrex.measure.window_search import WindowFound, WindowSearch
+
+__all__ = ["DeviceFigures", "compare_coherence", "compare_density", "measure_device"]
+
+_SEQUENCES = {"XX": X2, "XY4": XY4}
+_SECONDS_PER_PROTOCOL = 1.5
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFigures:
+    """One side's figures; windows and Q are None where the device gave no window to ask at."""
+
+    window_workload_seconds: float | None
+    window_68_seconds: float | None
+    q_workload: Measurement | None
+    q_68: Measurement | None
+    ceiling_68: float | None
+    rb_one: Measurement
+    rb_two: Measurement
+    tomography: Measurement
+    tomography_of: str
+    density: Measurement
+    simultaneous: Measurement
+    fidelity_weighted: Measurement
+    links_per_qubit: float
+    bell: Measurement
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+
+def measure_device(
+    session: Session, workload: DeviceStage | None, side: str, decoupling: str | None
+) -> DeviceFigures:
+    """All figures of one side. `decoupling` fills the idle windows of Q where it was accepted."""
+    target = session.qpu.target
+    windows = _windows(session, workload)
+    protocols: dict[str, MeasureProtocol] = {
+        "one-qubit benchmarking": CliffordRb.plan(target, seed=session.seed_for("rb1", side), width=1),
+        "two-qubit benchmarking": CliffordRb.plan(target, seed=session.seed_for("rb2", side), width=2),
+        "process tomography": ProcessTomography.plan(target, gate="sx", seed=session.seed_for("tomography", side)),
+        "link quality": _links(session, side),
+        "Bell witness": BellWitness.plan(target),
+    }
+    if windows:
+        protocols["coherence"] = _coherence(session, windows, side, decoupling)
+    results = _measure(session, f"Measure the device, {side}", protocols, side)
+    figures = results["link quality"].figures()
+    coherence: CoherenceResult | None = results.get("coherence")
+    asked = dict(zip(windows, coherence.windows, strict=True)) if coherence else {}
+    workload_window, window_68 = asked.get("workload"), asked.get("68")
+    bell = list(results["Bell witness"].values())
+    return DeviceFigures(
+        window_workload_seconds=workload_window.window_seconds if workload_window else None,
+        window_68_seconds=window_68.window_seconds if window_68 else None,
+        q_workload=_with_percentile(workload_window),
+        q_68=_with_percentile(window_68),
+        ceiling_68=window_68.ceiling_median if window_68 else None,
+        rb_one=results["one-qubit benchmarking"].median_error,
+        rb_two=results["two-qubit benchmarking"].median_error,
+        tomography=results["process tomography"].median,
+        tomography_of="sx",
+        density=figures.density,
+        simultaneous=figures.simultaneous,
+        fidelity_weighted=figures.fidelity_weighted,
+        links_per_qubit=figures.links_per_qubit,
+        bell=median_measurement(
+            [m.value for m in bell], errors=[(m.high - m.low) / 2 / _Z95 for m in bell], n=sum(m.n for m in bell),
+            seed=session.seed_for("bell", side), method=f"median over {len(bell)} links; {bell[0].method}",
+            source=bell[0].source, limits=(0, 1),
+        ),
+        conditions={
+            "window τ_w": f"{workload_window.window_seconds * 1e6:.3g} µs" if workload_window else "none",
+            "window τ_68": f"{window_68.window_seconds * 1e6:.3g} µs" if window_68 else "none",
+            "context of Q": "neighbors in |+⟩",
+            "decoupling inside Q's windows, after": decoupling or "none",
+            "shots per device circuit": session.settings.metrology_shots,
+            "links per qubit": figures.links_per_qubit,
+        },
+    )  # fmt: skip
+
+
+def compare_coherence(session: Session, before: DeviceFigures, sequence: str) -> tuple[Comparison, ...]:
+    """Q of both windows without and with `sequence`, same seeds."""
+    windows = {
+        name: seconds
+        for name, seconds in (("workload", before.window_workload_seconds), ("68", before.window_68_seconds))
+        if seconds is not None
+    }
+    if not windows:
+        return ()
+    protocol = _coherence(session, windows, "before", sequence)
+    result = _measure(session, f"Measure coherence with {sequence}", {"coherence": protocol}, sequence)["coherence"]
+    pairs = {"workload": before.q_workload, "68": before.q_68}
+    return tuple(
+        Comparison(
+            f"decoupling_coherence_{name}", f"Q(τ = {window.window_seconds * 1e6:.3g} µs) with {sequence}",
+            pairs[name], _with_percentile(window), "higher", "q-quantum-coherence",
+        )
+        for name, window in zip(windows, result.windows, strict=True)
+    )  # fmt: skip
+
+
+def compare_density(session: Session, before: DeviceStage, after: DeviceStage) -> Comparison | None:
+    """E of the sub-lattice in use, mean over circuits, from one measurement of all links.
+
+    Both sides come from the same link decays, so the half-widths of the circuits add up in full.
+    """
+    protocol = _links(session, "before")
+    links = _measure(session, "Measure the links", {"link quality": protocol}, "before")["link quality"]
+    sides = [_mean_density(links, stage) for stage in (before, after)]
+    if None in sides:
+        return None
+    return Comparison(
+        "layout_density", "Entanglement density E of the qubits in use", sides[0], sides[1], "higher",
+        "e-entanglement-density", "mean over circuits of E over the physical qubits that each one uses",
+    )  # fmt: skip
+
+
+def _mean_density(links: LinkResult, stage: DeviceStage) -> Measurement | None:
+    used = [tuple(v["used_qubits"]) for c in stage.circuits if (v := stage.value(c))]
+    densities = [links.figures(qubits).density for qubits in used]
+    if not densities:
+        return None
+    value, low, high = (float(np.mean([getattr(d, name) for d in densities])) for name in ("value", "low", "high"))
+    one = densities[0]
+    return Measurement(value, min(low, value), max(high, value), "", one.n, one.seed,
+                       f"mean over {len(densities)} circuits; {one.method}", one.source)  # fmt: skip
+
+
+def _windows(session: Session, workload: DeviceStage | None) -> dict[str, float]:
+    """The frozen windows in seconds: {"workload": τ_w, "68": τ_68}, each only where there is one."""
+    windows = {}
+    if workload is not None:
+        try:
+            windows["workload"] = workload.workload_window_seconds()
+        except InputError as error:
+            session.progress.note(str(error))
+    search = WindowSearch.plan(session.qpu.target, seed=session.seed_for("window search"))
+    found: WindowFound = _measure(session, "Find the window τ_68", {"window": search}, "search")["window"]
+    if found.window is None:
+        session.progress.note(found.reason)
+    else:
+        windows["68"] = found.window.value
+    return windows
+
+
+def _links(session: Session, side: str) -> LinkQuality:
+    return LinkQuality.plan(session.qpu.target, seed=session.seed_for("links", side))
+
+
+def _coherence(session: Session, windows: Mapping[str, float], side: str, sequence: str | None) -> IdleCoherence:
+    return IdleCoherence.plan(
+        session.qpu.target,
+        windows_seconds=list(windows.values()),
+        seed=session.seed_for("coherence", side),
+        sequence=_SEQUENCES[sequence] if sequence else None,
+    )
+
+
+def _with_percentile(window: WindowCoherence | None) -> Measurement | None:
+    """The median, with what must be printed beside it."""
+    if window is None:
+        return None
+    data = window.median.to_dict()
+    data["detail"] = {
+        **window.median.detail,
+        "tenth_percentile": window.tenth_percentile.to_dict(),
+        "best_virtual_z": window.virtual_z.to_dict() if window.virtual_z else None,
+        "ceiling": window.ceiling_median,
+        "sequence": window.sequence,
+    }
+    return Measurement.from_dict(data)
+
+
+def _measure(
+    session: Session, title: str, protocols: Mapping[str, MeasureProtocol], side: str
+) -> dict[str, Any]:
+    """Run protocols side by side, keep their raw counts, and analyze them here."""
+    shots = session.settings.metrology_shots
+    units = [
+        session.unit(
+            "protocol",
+            {"name": name, "protocol": repr(protocol), "qpu": session.qpu.calibration_id, "shots": shots},
+            Task(name, run_protocol, (ProtocolRequest(
+                session.platform.qpus[0], protocol, shots, session.seed_for("protocol", name, side)
+            ),)),
+        )
+        for name, protocol in protocols.items()
+    ]  # fmt: skip
+    results = {}
+    with session.stage(title, len(units), _SECONDS_PER_PROTOCOL * len(units) / session.cores) as stage:
+        payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=name))
+        for name, protocol in protocols.items():
+            payload = payloads[name]
+            if payload["value"] is None:
+                raise InputError(f"{name} could not be measured on {session.qpu.name}: {payload['error']}")
+            results[name] = protocol.analyze(payload["value"]["counts"], session.qpu.source)
+    return results

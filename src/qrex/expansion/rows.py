@@ -1,0 +1,130 @@
+"""Rows of the report: one per circuit and target, before and after.
+
+In: the stages of both sides. Out: `CircuitRow`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qrex.circuits import Circuit
+from qrex.evidence import Measurement
+from qrex.execute import Task
+from qrex.execute.judging import JudgeRequest, judge_simulation
+from qrex.expansion.device import DeviceStage
+from qrex.expansion.session import Session
+from qrex.expansion.simulation import BASELINE_ENGINE, SimulationStage
+from qrex.profile import Profile
+from qrex.report import CircuitRow, Side
+
+__all__ = ["device_rows", "judge", "simulation_rows"]
+
+
+def judge(session: Session, before: SimulationStage, after: SimulationStage) -> dict[str, dict[str, Any]]:
+    """Judgement by circuit id; untimed, side by side."""
+    units = []
+    for circuit in {c.id: c for c in before.circuits}.values():
+        counts = before.counts(circuit), after.counts(circuit)
+        value = (after.payloads.get(circuit.id) or {}).get("value") or {}
+        request = JudgeRequest(
+            circuit,
+            *counts,
+            value.get("probabilities", {}),
+            value.get("metadata", {}).get("collision_probability"),
+            session.seed_for("judge", circuit.id),
+        )
+        parts = {"circuit": circuit.id, "counts": counts, "seed": request.seed, "known": len(request.probabilities)}
+        units.append(session.unit("judgement", parts, Task(circuit.id, judge_simulation, (request,))))
+    with session.stage("Compare the answers", len(units), 2.0) as stage:
+        payloads = session.runner.run(units, lambda _name, _payload: stage.advance(1))
+    return {name: payload["value"] or {"before": None, "after": None, "agreement": None}
+            for name, payload in payloads.items()}  # fmt: skip
+
+
+def simulation_rows(
+    before: SimulationStage,
+    after: SimulationStage,
+    judgements: Mapping[str, Mapping[str, Any]],
+    profiles: Mapping[str, Profile],
+    shots: Mapping[str, int],
+) -> tuple[CircuitRow, ...]:
+    return tuple(
+        CircuitRow(
+            circuit.name,
+            circuit.id,
+            circuit.num_qubits,
+            profiles[circuit.id].two_qubit_gates,
+            profiles[circuit.id].depth,
+            "simulate",
+            shots[circuit.id],
+            _simulated_side(circuit, before, "before", judgements[circuit.id]),
+            _simulated_side(circuit, after, "after", judgements[circuit.id]),
+        )
+        for circuit in before.circuits
+    )
+
+
+def _simulated_side(
+    circuit: Circuit, stage: SimulationStage, side: str, judgement: Mapping[str, Any]
+) -> Side:
+    if circuit.id in stage.refused:
+        return Side("unsupported", "no engine", stage.refused[circuit.id])
+    payload, chosen = stage.payloads[circuit.id], stage.routes.get(circuit.id)
+    engine = chosen.engine if chosen else BASELINE_ENGINE
+    if payload["value"] is None:
+        outcome = "unsupported" if payload["error_type"] in ("InfeasibleError", "UnsupportedError") else "failed"
+        return Side(outcome, engine, payload["error"], seconds=payload["seconds"])
+    judged = judgement[side]
+    why = chosen.reason if chosen else "what a plain user gets: Aer's automatic method, one circuit at a time"
+    if judgement["agreement"] is not None:
+        why += f"; both sides' counts agree with p = {judgement['agreement']:.2g}"
+    if judged is None and chosen is not None:
+        why += f"; stated infidelity at most {chosen.cost.infidelity:.1g}"
+    return Side(
+        "ran", engine, why, payload["seconds"],
+        chosen.cost.seconds if chosen else None, payload["peak_bytes"], chosen.cost.peak_bytes if chosen else None,
+        None, Measurement.from_dict(judged["fidelity"]) if judged else None,
+        judged["kind"] if judged else "", judged["perfect"] if judged else None,
+    )  # fmt: skip
+
+
+def device_rows(
+    before: DeviceStage,
+    after: DeviceStage,
+    profiles: Mapping[str, Profile],
+    shots: Mapping[str, int],
+    qpu_name: str,
+) -> tuple[CircuitRow, ...]:
+    return tuple(
+        CircuitRow(
+            circuit.name,
+            circuit.id,
+            circuit.num_qubits,
+            profiles[circuit.id].two_qubit_gates,
+            profiles[circuit.id].depth,
+            "qpu",
+            shots[circuit.id],
+            _device_side(circuit, before, qpu_name),
+            _device_side(circuit, after, qpu_name),
+        )
+        for circuit in before.circuits
+    )
+
+
+def _device_side(circuit: Circuit, stage: DeviceStage, qpu_name: str) -> Side:
+    value = stage.value(circuit)
+    if value is None:
+        kind, message = stage.errors[circuit.id]
+        return Side("unsupported" if kind == "InfeasibleError" else "failed", qpu_name, message)
+    qubits = ", ".join(map(str, value["used_qubits"]))
+    choice = value["choice"].get("layout", {}).get("reason", "Qiskit preset level 1, as a plain user compiles")
+    why = f"{choice}; {value['two_qubit_gates']} two-qubit gates on qubits {qubits}; predicted success {value['predicted_success']:.3f}"
+    if record := value["choice"].get("decoupling"):
+        why += f"; {record['pulses']} {record['sequence']} pulses in {record['windows_filled']} idle windows"
+    if value["notes"]:
+        why += "; " + "; ".join(value["notes"])
+    return Side(
+        "ran", qpu_name, why, value["run_seconds"], None, None, None, value["device_seconds"],
+        stage.fidelity(circuit), value["fidelity_kind"], value["perfect_sampler"],
+    )  # fmt: skip

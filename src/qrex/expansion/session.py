@@ -1,0 +1,202 @@
+"""What one expansion holds while it runs: the workload, the platform opened, the store, the workers.
+
+In: paths and settings. Out: the pieces that the stages share. Opening a session costs the import of Qiskit
+and, once per host, the probe and the calibration of cost constants (about ten seconds, then kept).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import monotonic
+from typing import Any
+
+import psutil
+
+from qrex import __version__
+from qrex.balance import CostConstants, calibrate
+from qrex.circuits import Circuit, Workload
+from qrex.errors import InfeasibleError
+from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.execute.jobs import open_qpu_once
+from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
+from qrex.store import Store
+from qrex.telemetry import StageProgress
+from qrex.units import format_bytes
+
+__all__ = ["Session", "Settings", "keep_probe"]
+
+_HOST_MAX_AGE_SECONDS = 7 * 86400.0
+_COSTS_MAX_AGE_SECONDS = 30 * 86400.0
+_MEMORY_SHARE = 0.8  # of what is free, where no limit is given: the machine is not ours alone
+_PACKAGES = ("qiskit", "qiskit-aer", "stim", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose. None means: the workload's, the platform's, or all that the host has."""
+
+    seed: int
+    shots: int | None = None
+    cores: int | None = None
+    memory_bytes: int | None = None
+    scratch_dir: str | None = None
+    infidelity: float = 1e-3
+    wall_seconds: float = 120.0  # per circuit; what takes longer is stopped and shown as such
+    layout_candidates: int = 24
+    decoupling: str = "XY4"
+    metrology_shots: int = 1000
+
+
+@dataclass
+class Session:
+    """One expansion's shared state. Use as a context manager."""
+
+    workload: Workload
+    platform: Platform
+    settings: Settings
+    store: Store
+    progress: StageProgress
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if "pool" in self.__dict__:
+            self.pool.close()
+
+    # The host ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def host(self) -> Host:
+        scope = _host_scope(self.scratch_dir)
+        kept = self.store.calibration("host", scope, max_age_seconds=_HOST_MAX_AGE_SECONDS)
+        if kept is not None:
+            return host_from_dict(kept)
+        with self.stage("Probe this host", 1, 5.0) as stage:
+            host = keep_probe(self.store, self.scratch_dir)
+            stage.advance(1, note=f"{host.cores} cores, {format_bytes(host.memory_bytes)}")
+        return host
+
+    @property
+    def scratch_dir(self) -> str | None:
+        return self.settings.scratch_dir or self.platform.limits.scratch_dir
+
+    @cached_property
+    def cores(self) -> int:
+        asked = self.settings.cores or self.platform.limits.cores or self.host.cores
+        return min(asked, self.host.cores)
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """Memory that all runs together may use."""
+        asked = self.settings.memory_bytes or self.platform.limits.memory_bytes
+        if asked is None:
+            return int(_MEMORY_SHARE * self.host.memory_available_bytes)
+        if asked > self.host.memory_bytes:
+            raise InfeasibleError(
+                f"asked to use {format_bytes(asked)} of memory; this host has {format_bytes(self.host.memory_bytes)}; "
+                "ask for less with --memory or in the platform file"
+            )
+        return asked
+
+    @cached_property
+    def constants(self) -> CostConstants:
+        kept = self.store.calibration("costs", self._costs_scope(), max_age_seconds=_COSTS_MAX_AGE_SECONDS)
+        return CostConstants.from_dict(kept) if kept is not None else self.calibrate_now()
+
+    def calibrate_now(self) -> CostConstants:
+        """Measure every engine's cost constants and keep them."""
+        with self.stage("Calibrate the cost models", 1, 8.0) as stage:
+            constants = calibrate(self.cores, host=self.host.hostname_hash)
+            self.store.keep_calibration("costs", self._costs_scope(), constants.to_dict())
+            stage.advance(1, note=f"{len(constants.values)} engines")
+        return constants
+
+    def _costs_scope(self) -> str:
+        return f"{self.host.hostname_hash}|{self.cores}|{_versions_text()}"
+
+    # The QPU -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def qpu(self):
+        """The platform's first QPU, opened; None where it has none."""
+        return open_qpu_once(self.platform.qpus[0]) if self.platform.qpus else None
+
+    # The circuits ------------------------------------------------------------------------------------
+
+    @property
+    def simulated(self) -> tuple[Circuit, ...]:
+        """Circuits whose exact answer is wanted."""
+        return tuple(c for c in self.workload.circuits if c.target != "qpu")
+
+    @property
+    def on_device(self) -> tuple[Circuit, ...]:
+        """Circuits whose answer by the device is wanted; "auto" means that it fits."""
+        if self.qpu is None:
+            return ()
+        return tuple(
+            c
+            for c in self.workload.circuits
+            if c.target in ("qpu", "both") or (c.target == "auto" and c.num_qubits <= self.qpu.num_qubits)
+        )
+
+    def shots_of(self, circuit: Circuit) -> int:
+        return self.settings.shots or circuit.shots
+
+    def seed_for(self, *labels: object) -> int:
+        """A seed that depends on the session's seed and on `labels` alone: the same before and after."""
+        text = "|".join(map(str, (self.settings.seed, *labels)))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
+
+    # Work --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def pool(self) -> Pool:
+        # The budget may come from a probe of days ago: never promise more than is free now.
+        pool = Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available))
+        pool.warm()
+        return pool
+
+    @cached_property
+    def runner(self) -> UnitRunner:
+        return UnitRunner(self.store, self.pool)
+
+    def unit(self, kind: str, parts: Mapping[str, Any], task: Task) -> WorkUnit:
+        """A unit of work that is kept for this host, these versions and nothing else."""
+        return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task)
+
+    @contextmanager
+    def stage(self, title: str, total: int, expected_seconds: float | None = None) -> Iterator[Any]:
+        """A stage of the job: shown while it runs, its seconds kept for the report."""
+        began = monotonic()
+        with self.progress.stage(title, total=total, expected_seconds=expected_seconds) as stage:
+            yield stage
+        self.timings[title] = self.timings.get(title, 0.0) + monotonic() - began
+
+
+def keep_probe(store: Store, scratch_dir: str | None) -> Host:
+    """Measure this host now and keep it with its date."""
+    host = probe_host(scratch_dir)
+    store.keep_calibration("host", _host_scope(scratch_dir), host_to_dict(host))
+    return host
+
+
+def _host_scope(scratch_dir: str | None) -> str:
+    return f"{scratch_dir}|{_versions_text()}"
+
+
+def _versions() -> dict[str, str]:
+    return {"qrex": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _versions_text() -> str:
+    return ",".join(f"{name}={version}" for name, version in sorted(_versions().items()))

@@ -1,0 +1,248 @@
+"""The workload simulated exactly: as a plain user would, and with engines chosen and circuits side by side.
+
+In: a session. Out: a `SimulationStage`: what every circuit cost and answered, the makespan, the utilization.
+The makespan counts deciding as well: profiling, routing and packing are part of the expanded time. A stage
+that was interrupted and went on has the sum of its sessions' spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from types import MappingProxyType
+from typing import Any
+
+from qrex.balance import Route, pack, route
+from qrex.balance import Task as PackingTask
+from qrex.circuits import Circuit
+from qrex.engines import Allotment, Engine, Job
+from qrex.engines.registry import available_engines
+from qrex.errors import InfeasibleError, InputError
+from qrex.execute import Task, WorkUnit
+from qrex.execute.jobs import SimulationRequest, simulate
+from qrex.expansion.session import Session
+from qrex.profile import Profile, profile_circuit
+from qrex.store import content_key
+from qrex.telemetry import Utilization, UtilizationSampler
+
+__all__ = [
+    "BASELINE_ENGINE",
+    "PlannedRoutes",
+    "SimulationStage",
+    "engines_to_choose_from",
+    "plan_routes",
+    "run_baseline",
+    "run_expanded",
+]
+
+BASELINE_ENGINE = "aer-automatic"
+_STAGE_KIND = "simulation stage"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationStage:
+    """One pass over the simulated circuits.
+
+    `payloads` by circuit id: {"value": {"counts", "probabilities", "metadata"} or None, "error", "seconds",
+    "peak_bytes", …}. `routes` by circuit id where an engine was chosen; `refused` by circuit id where none
+    could be.
+    """
+
+    title: str
+    circuits: tuple[Circuit, ...]
+    payloads: Mapping[str, Mapping[str, Any]]
+    routes: Mapping[str, Route]
+    refused: Mapping[str, str]
+    makespan_seconds: float
+    decision_seconds: float
+    sessions: int
+    utilization: Utilization | None
+
+    def finished(self) -> tuple[Circuit, ...]:
+        return tuple(c for c in self.circuits if self.counts(c) is not None)
+
+    def counts(self, circuit: Circuit) -> Mapping[str, int] | None:
+        payload = self.payloads.get(circuit.id)
+        return payload["value"]["counts"] if payload and payload["value"] else None
+
+
+def run_baseline(session: Session) -> SimulationStage:
+    """One circuit at a time on Aer's automatic method, with all cores: what a plain user gets."""
+    allotment = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
+    units = [
+        _unit(session, circuit, BASELINE_ENGINE, allotment, "alone") for circuit in _distinct(session.simulated)
+    ]
+    return _run(session, "Simulate, baseline", units, {}, {}, 0.0, side_by_side=False)
+
+
+def run_expanded(
+    session: Session,
+    *,
+    side_by_side: bool,
+    probes: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    engine: str | None = None,
+) -> SimulationStage:
+    """Every circuit on the engine that is predicted to finish it first; together where `side_by_side`.
+
+    `probes` asks for the exact probabilities of bit strings by circuit id; see `Job.probe`. `engine` leaves
+    no choice. Raises InputError where there is no such engine.
+    """
+    began = monotonic()
+    engines = engines_to_choose_from(session, engine)
+    planned = plan_routes(session, engines, _distinct(session.simulated))
+    routes, refused = planned.routes, planned.refused
+    circuits = [c for c in planned.circuits if c.id in routes]
+    if side_by_side:
+        threads = _packed_threads(session, circuits, planned, engines)
+        title, mode = "Simulate, engines chosen, side by side", "side by side"
+    else:
+        threads = {circuit.id: session.cores for circuit in circuits}
+        title, mode = "Simulate, engines chosen", "alone"
+    order = {name: place for place, name in enumerate(threads)}
+    units = [
+        _unit(session, circuit, routes[circuit.id].engine,
+              Allotment(threads=threads[circuit.id], memory_bytes=_limit(session, routes[circuit.id])), mode,
+              probes.get(circuit.id, ()))
+        for circuit in sorted(circuits, key=lambda c: order[c.id])
+    ]  # fmt: skip
+    decision_seconds = monotonic() - began
+    return _run(session, title, units, routes, refused, decision_seconds, side_by_side=side_by_side)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRoutes:
+    """Decisions only: profile and route by circuit id, or why no engine can run it."""
+
+    circuits: tuple[Circuit, ...]
+    profiles: Mapping[str, Profile]
+    routes: Mapping[str, Route]
+    refused: Mapping[str, str]
+
+
+def plan_routes(session: Session, engines: Mapping[str, Engine], circuits: Sequence[Circuit]) -> PlannedRoutes:
+    """Profile every circuit and choose its engine among `engines`, with all cores and memory at hand."""
+    whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
+    profiles = {circuit.id: profile_circuit(circuit, session.shots_of(circuit)) for circuit in circuits}
+    routes: dict[str, Route] = {}
+    refused: dict[str, str] = {}
+    for name, profile in profiles.items():
+        try:
+            routes[name] = route(profile, engines, whole, session.settings.infidelity)
+        except InfeasibleError as error:
+            refused[name] = str(error)
+    return PlannedRoutes(tuple(circuits), profiles, routes, refused)
+
+
+def engines_to_choose_from(session: Session, name: str | None) -> dict[str, Engine]:
+    """All installed engines, or only the one called `name`."""
+    engines = available_engines(session.constants.values)
+    if name is None:
+        return engines
+    if name not in engines:
+        raise InputError(f"engine {name!r} is not installed; there is {', '.join(sorted(engines))}; see `qrex engines`")
+    return {name: engines[name]}
+
+
+def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
+    """Circuits of equal content are run once; each still has its row."""
+    return tuple({circuit.id: circuit for circuit in circuits}.values())
+
+
+def _packed_threads(
+    session: Session, circuits: Sequence[Circuit], planned: PlannedRoutes, engines: Mapping[str, Engine]
+) -> dict[str, int]:
+    """Threads by circuit id, in the order in which to start."""
+    tasks = []
+    for circuit in circuits:
+        engine = engines[planned.routes[circuit.id].engine]
+        seconds = {
+            threads: engine.estimate(
+                planned.profiles[circuit.id], Allotment(threads=threads, memory_bytes=session.memory_bytes)
+            ).seconds
+            for threads in range(1, session.cores + 1)
+        }
+        tasks.append(PackingTask(circuit.id, seconds, _limit(session, planned.routes[circuit.id])))
+    schedule = pack(tasks, session.cores, session.memory_bytes)
+    placed = sorted(schedule.placements, key=lambda placement: placement.start_seconds)
+    return {placement.task_id: placement.threads for placement in placed}
+
+
+_LIMIT_FACTOR = 1.5
+_LIMIT_FLOOR_BYTES = 256 * 2**20
+
+
+def _limit(session: Session, chosen: Route) -> int:
+    """Memory allotted to a run: its predicted peak with room for error, never more than there is."""
+    return min(session.memory_bytes, int(_LIMIT_FACTOR * chosen.cost.peak_bytes) + _LIMIT_FLOOR_BYTES)
+
+
+def _unit(
+    session: Session, circuit: Circuit, engine: str, allotment: Allotment, mode: str, probe: tuple[str, ...] = ()
+) -> WorkUnit:
+    job = Job(circuit, session.shots_of(circuit), session.seed_for("simulate", circuit.id), probe)
+    request = SimulationRequest(engine, session.constants.values, job, allotment)
+    parts = {
+        "circuit": circuit.id,
+        "engine": engine,
+        "shots": job.shots,
+        "seed": job.seed,
+        "threads": allotment.threads,
+        "memory": allotment.memory_bytes,
+        "mode": mode,
+        "probe": content_key("probe", {"strings": list(probe)}),
+    }
+    task = Task(
+        circuit.id, simulate, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds
+    )
+    return session.unit("simulate", parts, task)
+
+
+def _run(session, title, units, routes, refused, decision_seconds, *, side_by_side) -> SimulationStage:
+    names = {circuit.id: circuit.name for circuit in session.simulated}
+    key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
+    kept = session.store.unit(key)
+    expected = sum(chosen.cost.seconds for chosen in routes.values()) or None
+    _ = session.pool  # workers start before the clock does, on both sides
+    with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
+        payloads = session.runner.run(
+            units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
+        )
+    record = kept.payload if kept else _record(payloads, sampler.utilization, decision_seconds)
+    if kept is None:
+        session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
+        _keep_predictions(session, units, payloads, routes)
+    return SimulationStage(
+        title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
+        record["decision_seconds"], record["sessions"],
+        Utilization.from_dict(record["utilization"]) if record["utilization"] else None,
+    )  # fmt: skip
+
+
+def _record(payloads, seen: Utilization, decision_seconds: float) -> dict[str, Any]:
+    spans: dict[str, float] = {}
+    for payload in payloads.values():
+        spans[payload["session"]] = max(spans.get(payload["session"], 0.0), payload["finish"])
+    # What was finished in an earlier session was not watched by this one's sampler.
+    watched = any(not payload["kept"] for payload in payloads.values())
+    return {
+        "makespan_seconds": sum(spans.values()) + decision_seconds,
+        "decision_seconds": decision_seconds,
+        "sessions": len(spans),
+        "utilization": seen.to_dict() if watched else None,
+    }
+
+
+def _keep_predictions(session, units, payloads, routes: Mapping[str, Route]) -> None:
+    for unit in units:
+        payload, chosen = payloads[unit.task.id], routes.get(unit.task.id)
+        if chosen is not None and payload["value"] is not None:
+            session.store.keep_prediction(
+                unit.key,
+                engine=chosen.engine,
+                circuit_id=unit.task.id,
+                predicted_seconds=chosen.cost.seconds,
+                predicted_bytes=chosen.cost.peak_bytes,
+                actual_seconds=payload["seconds"],
+                actual_bytes=payload["peak_bytes"],
+            )
