@@ -6,6 +6,7 @@ its worker with it and nothing else. Starting: one process imports the heavy pac
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import time
@@ -36,7 +37,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended: `value`, or `error` (then `value` is None). Times are from `time.monotonic`."""
+    """How a task ended: `value`, or `error` (then `value` is None). Times are from `time.monotonic`.
+
+    `lost`: the worker died or was stopped, so that the same task might end otherwise another time.
+    """
 
     id: str
     value: Any
@@ -44,6 +48,7 @@ class Outcome:
     started: float
     finished: float
     peak_bytes: int
+    lost: bool = False
 
     @property
     def seconds(self) -> float:
@@ -137,10 +142,9 @@ class Pool:
             waiting.remove(task)
             worker = next((w for w in self._workers if w.task is None), None) or self._start_worker()
             worker.task, worker.started = task, time.monotonic()
-            try:
+            # A worker that died while idle refuses: `_collect` then sees its closed pipe and says so.
+            with contextlib.suppress(OSError):
                 worker.connection.send((task.function, task.arguments, task.memory_bytes))
-            except OSError:
-                pass  # it died while idle: `_collect` sees the closed pipe and says so
 
     def _start_worker(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -186,7 +190,7 @@ class Pool:
         worker.connection.close()
         self._workers.remove(worker)
         task = worker.task
-        return Outcome(task.id, None, EngineError(reason), worker.started, time.monotonic(), 0)
+        return Outcome(task.id, None, EngineError(reason), worker.started, time.monotonic(), 0, True)
 
 
 def _how_it_died(exit_code: int | None) -> str:

@@ -51,8 +51,8 @@ class UnitRunner:
         "session", "kept"}.
 
         `start` and `finish` are seconds since this call began. `kept` says that it came from the store. An
-        error is kept as well where it is the engine's verdict on the circuit (unsupported, failed): asking
-        again would give the same.
+        error is kept as well where it is the engine's verdict on the circuit; a worker that died, or was stopped
+        at its time limit, leaves nothing, and the unit is tried again next time.
         """
         payloads: dict[str, dict[str, Any]] = {}
         todo: dict[str, WorkUnit] = {}
@@ -76,7 +76,8 @@ class UnitRunner:
                 "finish": outcome.finished - began,
                 "peak_bytes": outcome.peak_bytes,
             }
-            self.store.keep_unit(unit.key, unit.kind, payload, self.session)
+            if not outcome.lost:
+                self.store.keep_unit(unit.key, unit.kind, payload, self.session)
             payloads[outcome.id] = payload | {"session": self.session, "kept": False}
             on_done(outcome.id, payloads[outcome.id])
 

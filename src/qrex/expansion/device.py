@@ -40,7 +40,7 @@ class Configuration:
 
     @property
     def title(self) -> str:
-        parts = [name for on, name in ((self.layout_candidates, "layout choice"), (self.decoupling, "decoupling")) if on]
+        parts = ["layout choice"] * bool(self.layout_candidates) + ["decoupling"] * bool(self.decoupling)
         return " and ".join(parts) or "baseline"
 
 

@@ -266,7 +266,7 @@ class Expansion:
         return layout_row(self._option(Configuration()), toggled, self._kept(), density)
 
     def _option(self, configuration: Configuration) -> DeviceOption:
-        """The workload under one configuration; all decoupling variants of a layout are run from one compilation."""
+        """The workload under one configuration; a layout's decoupling variants share one compilation."""
         if configuration not in self._options:
             sequences = {configuration.decoupling}
             if configuration.layout_candidates and "apply_dynamical_decoupling" in self._called:

@@ -65,6 +65,9 @@ def simulation_rows(
     )
 
 
+_DOES_NOT_FIT = ("InfeasibleError", "MemoryLimitError")
+
+
 def _simulated_side(
     circuit: Circuit, stage: SimulationStage, side: str, judgement: Mapping[str, Any]
 ) -> Side:
@@ -73,7 +76,7 @@ def _simulated_side(
     payload, chosen = stage.payloads[circuit.id], stage.routes.get(circuit.id)
     engine = chosen.engine if chosen else BASELINE_ENGINE
     if payload["value"] is None:
-        outcome = "unsupported" if payload["error_type"] in ("InfeasibleError", "UnsupportedError") else "failed"
+        outcome = "unsupported" if payload["error_type"] in _DOES_NOT_FIT else "failed"
         return Side(outcome, engine, payload["error"], seconds=payload["seconds"])
     judged = judgement[side]
     why = chosen.reason if chosen else "what a plain user gets: Aer's automatic method, one circuit at a time"
@@ -119,7 +122,10 @@ def _device_side(circuit: Circuit, stage: DeviceStage, qpu_name: str) -> Side:
         return Side("unsupported" if kind == "InfeasibleError" else "failed", qpu_name, message)
     qubits = ", ".join(map(str, value["used_qubits"]))
     choice = value["choice"].get("layout", {}).get("reason", "Qiskit preset level 1, as a plain user compiles")
-    why = f"{choice}; {value['two_qubit_gates']} two-qubit gates on qubits {qubits}; predicted success {value['predicted_success']:.3f}"
+    why = (
+        f"{choice}; {value['two_qubit_gates']} two-qubit gates on qubits {qubits}; "
+        f"predicted success {value['predicted_success']:.3f}"
+    )
     if record := value["choice"].get("decoupling"):
         why += f"; {record['pulses']} {record['sequence']} pulses in {record['windows_filled']} idle windows"
     if value["notes"]:

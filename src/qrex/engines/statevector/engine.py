@@ -89,6 +89,8 @@ class StateVectorEngine:
             "norm": state.norm,
             "infidelity": infidelity_bound(len(lowered.gates)),
         }
+        if probabilities and _all_read(lowered):
+            metadata["collision_probability"] = state.collision_probability()
         return Counts(counts, job.shots, probabilities, metadata)
 
     @staticmethod
@@ -134,6 +136,11 @@ def _counts(lowered: Lowered, state: State, job: Job, width: int, threads: int) 
     if not changed:
         return counts
     return {format(int(bits, 2) ^ changed, f"0{width}b"): count for bits, count in counts.items()}
+
+
+def _all_read(lowered: Lowered) -> bool:
+    """Whether every qubit is read into some classical bit: outcomes are then basis states."""
+    return len({wire for wire in lowered.sources.values() if wire is not None}) == lowered.num_wires
 
 
 def _probabilities(lowered: Lowered, state: State, probe: Sequence[str], width: int) -> dict[str, float]:

@@ -19,6 +19,9 @@ __all__ = ["State", "simulate", "state_bytes"]
 _SCRATCH_BYTES = 8 << 20  # a stage's coefficients, at most 4096 gates of 2 KiB
 
 
+_SWEEP = 1 << 16  # amplitudes at once: temporaries stay in cache
+
+
 def state_bytes(num_wires: int, threads: int) -> int:
     """Bytes that `simulate` allocates: amplitudes, one block per thread, tables, norms."""
     positions = max(num_wires, 4)
@@ -54,6 +57,15 @@ class State:
     def probability(self, mask: int, value: int) -> float:
         """Probability that (x & mask) == value, normalized; 2^(positions outside the mask) reads."""
         return _kernels.masked_norm(self.re, self.im, mask, value) / self.norm
+
+    def collision_probability(self) -> float:
+        """Sum of the squared probabilities, normalized: the chance that two samples are equal. One sweep."""
+        total = 0.0
+        for start in range(0, len(self.re), _SWEEP):
+            part = slice(start, start + _SWEEP)
+            squares = np.square(self.re[part]) + np.square(self.im[part])
+            total += float(np.dot(squares, squares))
+        return total / self.norm**2
 
     def amplitudes(self) -> np.ndarray:
         """complex64, shape (2^wires,), wire 0 least significant: a copy, for checks of small states."""
