@@ -140,6 +140,8 @@ def test_an_input_without_its_parameter_is_refused():
 def test_wrong_options_are_refused(folder):
     with pytest.raises(InputError, match="target is 'gpu'"):
         load_workload(folder, target="gpu")
+    with pytest.raises(InputError, match="paths and Qiskit circuits, not of int"):
+        load_workload([folder, 3])
     with pytest.raises(InputError, match="shots is -1"):
         load_workload(folder, shots=-1)
 

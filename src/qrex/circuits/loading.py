@@ -12,15 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from qiskit import QuantumCircuit
 
 from qrex.circuits.reading import circuit_from_qiskit, read_circuit
 from qrex.circuits.workload import DEFAULT_SHOTS, Circuit, Target, Workload
 from qrex.circuits.workload_file import FILE_NAME, Settings, check_shots, check_target, read_settings
 from qrex.errors import CircuitError, InputError
-
-if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
 
 __all__ = ["SUFFIXES", "load_workload"]
 
@@ -60,6 +58,8 @@ def load_workload(
         try:
             if isinstance(part, (str, os.PathLike)):
                 found_name = _load_path(part, strict, target, shots, inputs or {}, circuits, failures)
+            elif not isinstance(part, QuantumCircuit):
+                raise InputError(f"a workload is made of paths and Qiskit circuits, not of {type(part).__name__}")
             else:
                 circuits.append(circuit_from_qiskit(part, None, target or "auto", shots or DEFAULT_SHOTS))
                 found_name = circuits[-1].name
