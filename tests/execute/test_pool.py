@@ -1,5 +1,6 @@
 """The tasks here are module-level functions: workers import them by name."""
 
+import itertools
 import os
 import signal
 import time
@@ -85,7 +86,7 @@ def test_predicted_bytes_never_add_up_beyond_the_pool():
     with Pool(cores=2, memory_bytes=1000) as small:
         outcomes = small.run([Task(str(n), sleep, (0.05,), memory_bytes=600) for n in range(4)])
         spans = sorted(outcome.value for outcome in outcomes.values())
-    assert all(later[0] >= earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
 
 
 def test_a_task_larger_than_the_pool_says_what_would_help(pool):

@@ -51,12 +51,13 @@ def balancer_row(
 ) -> tuple[MechanismRow, SimulationStage]:
     """The row, and the stage that is kept: side by side only where that was faster and lost nothing."""
     engines = Comparison(
-        "engine_choice", "Makespan, engines chosen, one at a time", seconds_measurement(baseline, timing_spread),
+        "engine_choice", "Makespan with engines chosen", seconds_measurement(baseline, timing_spread),
         seconds_measurement(chosen, timing_spread), "lower", "cpu-and-gpu-usage",
-        f"finished {len(baseline.finished())} before, {len(chosen.finished())} after; toggled from the baseline",
+        f"one at a time; finished {len(baseline.finished())} before, {len(chosen.finished())} after; toggled from "
+        "the baseline",
     )  # fmt: skip
     packing = Comparison(
-        "side_by_side", "Makespan, circuits side by side", seconds_measurement(chosen, timing_spread),
+        "side_by_side", "Makespan with circuits side by side", seconds_measurement(chosen, timing_spread),
         seconds_measurement(together, timing_spread), "lower", "cpu-and-gpu-usage",
         "toggled from engines chosen, one at a time",
     )  # fmt: skip

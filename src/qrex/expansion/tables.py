@@ -48,12 +48,12 @@ def classical_table(
                    f"simulated part, of {session.cores} cores; read it beside the makespan: usage alone rewards waste",
                    "65 % → 78 %"),
         Comparison("gpu_usage", "GPU usage", None, None, "neither", _USAGE, gpu, "72 % → 89 %"),
-        Comparison("makespan", "Makespan, simulated part",
+        Comparison("makespan", "Makespan of the simulated part",
                    seconds_measurement(before, timing_spread) if timed else None,
                    seconds_measurement(after, timing_spread) if timed else None, "lower", _USAGE,
                    f"{len(before.finished())} of {len(before.circuits)} circuits finished before, "
                    f"{len(after.finished())} after"),
-        Comparison("peak_memory", "Peak memory, simulated part", of(before, "peak_memory"), of(after, "peak_memory"),
+        Comparison("peak_memory", "Peak memory of the simulated part", of(before, "peak_memory"), of(after, "peak_memory"),
                    "neither", _USAGE, "resident, all processes together"),
     )  # fmt: skip
 

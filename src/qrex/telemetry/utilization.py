@@ -30,6 +30,7 @@ from qrex.telemetry.process_tree import TreeUsage, read_tree
 __all__ = ["Sample", "Utilization", "UtilizationSampler", "block_bootstrap_ratio"]
 
 _OVERHEAD = 0.008  # of one core
+_LONGEST_PAUSE_SECONDS = 0.5
 _PSS_EVERY = 5
 _PSS_SECONDS = 0.004  # dearer than this, the proportional size is read no more
 _REPLICATES = 1000
@@ -181,10 +182,11 @@ class UtilizationSampler:
         while not self._stop.wait(pause):
             count += 1
             before = time.thread_time()
-            self._take(pss=self._read_pss and count % _PSS_EVERY == 1)
+            self._take(pss=self._read_pss and count % _PSS_EVERY == 0)
             spent = time.thread_time() - before
             self._overhead_seconds += spent
-            pause = max(self._pause, spent / _OVERHEAD - spent)
+            # Short work must be seen as well: however dear a reading is, there are two a second.
+            pause = max(self._pause, min(spent / _OVERHEAD - spent, _LONGEST_PAUSE_SECONDS))
 
     def _take(self, pss: bool) -> None:
         started = time.thread_time()
