@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from qrex.errors import InfeasibleError, InputError
+
 if TYPE_CHECKING:
     from qrex.circuits import Workload
     from qrex.expansion.session import Session
+    from qrex.platform import Platform
 
 __all__ = ["open_session", "read_workload"]
 
@@ -42,16 +46,38 @@ def open_session(
     strict: bool = False,
     store: str | None = None,
     quiet: bool = False,
+    qpu: str | None = None,
 ) -> Iterator[Session]:
+    """`qpu` names which of the platform's QPUs is the session's; by default the first."""
     from qrex.expansion.session import Session, Settings
     from qrex.platform import load_platform
     from qrex.store import Store
     from qrex.telemetry import SilentProgress, open_progress
 
+    described = load_platform(platform)
+    if qpu is not None:
+        described = _with_first(described, qpu)
     workload = read_workload(sources, strict=strict, target=target)
     settings = Settings(
         seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
     )
-    with SilentProgress() if quiet else open_progress() as progress, Store(store) as opened:
-        with Session(workload, load_platform(platform), settings, opened, progress) as session:
-            yield session
+    with (
+        SilentProgress() if quiet else open_progress() as progress,
+        Store(store) as opened,
+        Session(workload, described, settings, opened, progress) as session,
+    ):
+        yield session
+
+
+def _with_first(platform: Platform, name: str) -> Platform:
+    """The same platform with the QPU called `name` as its first."""
+    from qrex.platform import nearest
+
+    names = [qpu.name for qpu in platform.qpus]
+    if name not in names:
+        if not names:
+            raise InfeasibleError(f"QPU {name!r} was asked for; the platform {platform.name!r} has none")
+        close = nearest(name, names, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(f"the platform {platform.name!r} has no QPU {name!r}; {hint}it has {', '.join(names)}")
+    return replace(platform, qpus=tuple(sorted(platform.qpus, key=lambda qpu: qpu.name != name)))

@@ -9,16 +9,18 @@ from typing import Any
 import click
 
 from qrex.errors import InputError
-from qrex.units import parse_bytes
+from qrex.units import parse_bytes, parse_seconds
 
 __all__ = [
     "BYTES",
     "DEFAULT_SEED",
+    "SECONDS",
     "as_json",
     "cores",
     "json_flag",
     "memory",
     "platform",
+    "qpu",
     "quiet",
     "scratch",
     "seed",
@@ -45,14 +47,30 @@ class _Bytes(click.ParamType):
         return size
 
 
+class _Seconds(click.ParamType):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = parse_seconds(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        if seconds <= 0:
+            self.fail(f"{value!r} is not a positive time", param, ctx)
+        return seconds
+
+
 BYTES = _Bytes()
+SECONDS = _Seconds()
 
 Decorator = Callable[[Callable], Callable]
 
 workload: Decorator = click.argument("workload", nargs=-1, required=True, type=click.Path())
 platform: Decorator = click.option(
-    "--platform", metavar="FILE", help="Platform file (TOML) or a fake backend's name. Default: this host and fake_guadalupe."
+    "--platform", metavar="FILE",
+    help="Platform file (TOML) or a fake backend's name. Default: this host and fake_guadalupe.",
 )  # fmt: skip
+qpu: Decorator = click.option("--qpu", metavar="NAME", help="Which QPU of the platform. Default: its first.")
 store: Decorator = click.option(
     "--store", type=click.Path(), envvar="QREX_STORE", help="The store of kept results (a file)."
 )
@@ -62,7 +80,7 @@ shots: Decorator = click.option(
 )
 memory: Decorator = click.option("--memory", type=BYTES, help='Memory that all runs together may use, e.g. "8GB".')
 cores: Decorator = click.option("--cores", type=click.IntRange(1, 4096), help="Cores to use. Default: all there are.")
-scratch: Decorator = click.option("--scratch", type=click.Path(), help="Folder on a disk to probe and to use as scratch.")
+scratch: Decorator = click.option("--scratch", type=click.Path(), help="Folder to use as scratch; its disk is probed.")
 strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 target: Decorator = click.option(
     "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]), help="What is wanted of every circuit."

@@ -1,0 +1,168 @@
+"""`qrex measure PROTOCOL`: one protocol on one QPU, with a plot, CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qrex.cli import options
+from qrex.cli.readings import print_readings, readings_csv
+
+if TYPE_CHECKING:
+    from qrex.cli.protocols import Findings
+    from qrex.expansion.session import Session
+
+__all__ = ["command"]
+
+_OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": ()}
+
+
+@click.command("measure")
+@click.argument("protocol", type=click.Choice(list(_OPTIONS_OF)), metavar="PROTOCOL")
+@options.platform
+@options.qpu
+@click.option("--shots", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="Shots per circuit.")
+@options.seed
+@click.option("--width", type=click.Choice(["1", "2"]), help="rb: only one-qubit or only two-qubit Cliffords.")
+@click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]), help="tomography: the gate. Default: sx.")
+@click.option("--window", "windows", type=options.SECONDS, multiple=True, metavar="TIME",
+              help='coherence: an idle window, e.g. "5us"; may be repeated. Default: six, up to where T1 and T2 alone '
+                   "allow Q = 0.68.")  # fmt: skip
+@click.option("--sequence", "sequences", type=click.Choice(["XX", "XY4"]), multiple=True,
+              help="coherence: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(), default="out", show_default=True, help="Folder for the plot, CSV and JSON.")
+@options.cores
+@options.store
+@options.quiet
+@options.json_flag
+def command(
+    protocol: str,
+    platform: str | None,
+    qpu: str | None,
+    shots: int,
+    seed: int,
+    width: str | None,
+    gate: str | None,
+    windows: tuple[float, ...],
+    sequences: tuple[str, ...],
+    out: str,
+    cores: int | None,
+    store: str | None,
+    quiet: bool,
+    as_json_flag: bool,
+) -> None:
+    """Run one protocol on one QPU: a table on stdout; a plot, CSV and JSON in --out.
+
+    \b
+    PROTOCOL is one of
+      rb            Clifford randomized benchmarking, one and two qubits
+      tomography    process tomography of a one-qubit gate on every qubit
+      coherence     Q of idle windows, plain and decoupled, below the T1/T2 ceiling
+      entanglement  fidelity and ebits of every link, the density E beside them
+
+    Raw counts are kept: the same measurement is never made twice.
+    """
+    _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences})
+    from qrex.cli import protocols
+    from qrex.cli.opening import open_session
+    from qrex.errors import InfeasibleError
+    from qrex.report import check_writable
+
+    folder = check_writable(out)
+    with open_session((), platform, seed=seed, cores=cores, store=store, quiet=quiet, qpu=qpu) as session:
+        if session.qpu is None:
+            raise InfeasibleError(
+                f"{protocol} measures a QPU, and the platform {session.platform.name!r} has none; add a [[qpu]] to its "
+                "file, or name a fake backend with --platform"
+            )
+        run_id = _start_run(session, protocol, shots, {"width": width, "gate": gate, "windows": windows,
+                                                       "sequences": sequences})  # fmt: skip
+        try:
+            if protocol == "rb":
+                findings = protocols.benchmark(session, shots, (int(width),) if width else (1, 2))
+            elif protocol == "tomography":
+                findings = protocols.tomography(session, shots, gate or "sx")
+            elif protocol == "coherence":
+                findings = protocols.coherence(session, shots, windows, sequences)
+            else:
+                findings = protocols.entanglement(session, shots)
+            document = _save(folder, protocol, findings, session, shots)
+        except BaseException:
+            session.store.finish_run(run_id, "failed", None)
+            raise
+        session.store.finish_run(run_id, "done", {"files": document["files"]})
+    if as_json_flag:
+        options.as_json(document)
+    else:
+        _show(findings, document)
+
+
+def _refuse_options_of_others(protocol: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value and name not in _OPTIONS_OF[protocol]:
+            owner = next(other for other, names in _OPTIONS_OF.items() if name in names)
+            raise click.UsageError(f"--{name} is an option of {owner}; {protocol} does not take it")
+
+
+def _start_run(session: Session, protocol: str, shots: int, chosen: dict[str, Any]) -> str:
+    from qrex.store import content_key
+
+    asked = {"protocol": protocol, "qpu": session.qpu.name, "calibration": session.qpu.calibration_id,
+             "shots": shots, "seed": session.settings.seed, **chosen}  # fmt: skip
+    run_id = content_key("measure", asked)
+    command_line = shlex.join(["qrex", *sys.argv[1:]])
+    session.store.start_run(run_id, "measure", f"{protocol} on {session.qpu.name}", {"command": command_line})
+    return run_id
+
+
+def _save(folder: Path, protocol: str, findings: Findings, session: Session, shots: int) -> dict[str, Any]:
+    """Write the three files; returns what the JSON file holds."""
+    from qrex.report.protocol_plots import save_png
+
+    qpu = session.qpu
+    stem = f"{protocol}_{''.join(c if c.isalnum() or c in '-_' else '_' for c in qpu.name)}"
+    files = {kind: folder / f"{stem}.{kind}" for kind in ("png", "csv", "json")}
+    subtitle = (
+        f"{_source(qpu.source)}, {qpu.num_qubits} qubits, calibrated {_day(qpu.calibration_date)}   ·   "
+        f"{shots:,} shots per circuit, seed {session.settings.seed}   ·   error bars: 95 % intervals"
+    )
+    save_png(findings.draw(f"{findings.title} on {qpu.name}", subtitle), files["png"])
+    files["csv"].write_text(readings_csv(findings.readings), encoding="utf-8")
+    document = {
+        "protocol": protocol,
+        "title": findings.title,
+        "qpu": {"name": qpu.name, "source": qpu.source, "qubits": qpu.num_qubits,
+                "calibration_date": qpu.calibration_date, "calibration_id": qpu.calibration_id,
+                "noise": qpu.noise_description},
+        "shots_per_circuit": shots,
+        "seed": session.settings.seed,
+        "readings": [reading.to_dict() for reading in findings.readings],
+        "notes": list(findings.notes),
+        "files": {kind: str(path) for kind, path in files.items()},
+    }  # fmt: skip
+    files["json"].write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return document
+
+
+def _source(source: str) -> str:
+    return "simulated from its calibration" if source == "simulated" else source
+
+
+def _day(date: str | None) -> str:
+    return date[:10] if date else "at an unknown date"
+
+
+def _show(findings: Findings, document: dict[str, Any]) -> None:
+    qpu = document["qpu"]
+    click.echo(f"{findings.title}: {qpu['name']}, {_source(qpu['source'])}, {qpu['qubits']} qubits, "
+               f"{document['shots_per_circuit']:,} shots per circuit")  # fmt: skip
+    click.echo(f"noise: {qpu['noise']}\n")
+    print_readings(findings.readings)
+    for note in findings.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"\nPlot: {document['files']['png']} (numbers beside it: .csv, .json)")
