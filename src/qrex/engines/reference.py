@@ -17,7 +17,7 @@ __all__ = ["MAX_REFERENCE_QUBITS", "Reference", "reference_distribution"]
 
 MAX_REFERENCE_QUBITS = 16
 _MAX_AMPLITUDE_GATES = 2e8  # some seconds
-_SAMPLES = 100_000
+_SAMPLES = 20_000
 _NEGLIGIBLE = 1e-12
 
 

@@ -105,9 +105,7 @@ def run_device_stages(
     if any(sequence for sequence, _ in variants):
         title += ", with decoupling"
     expected = _EXPECTED_SECONDS_PER_CIRCUIT * len(units) / session.cores
-    names = {circuit.id: circuit.name for circuit in circuits}
-    with session.stage(title, len(units), expected) as stage:
-        payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=names[name]))
+    payloads = session.run_units(title, units, expected, {circuit.id: circuit.name for circuit in circuits})
     failed = {
         name: (payload["error_type"], payload["error"])
         for name, payload in payloads.items()

@@ -218,11 +218,10 @@ def _measure(
         for name, protocol in protocols.items()
     ]  # fmt: skip
     results = {}
-    with session.stage(title, len(units), _SECONDS_PER_PROTOCOL * len(units) / session.cores) as stage:
-        payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=name))
-        for name, protocol in protocols.items():
-            payload = payloads[name]
-            if payload["value"] is None:
-                raise InputError(f"{name} could not be measured on {session.qpu.name}: {payload['error']}")
-            results[name] = protocol.analyze(payload["value"]["counts"], session.qpu.source)
+    payloads = session.run_units(title, units, _SECONDS_PER_PROTOCOL * len(units) / session.cores)
+    for name, protocol in protocols.items():
+        payload = payloads[name]
+        if payload["value"] is None:
+            raise InputError(f"{name} could not be measured on {session.qpu.name}: {payload['error']}")
+        results[name] = protocol.analyze(payload["value"]["counts"], session.qpu.source)
     return results

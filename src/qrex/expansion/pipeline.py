@@ -84,6 +84,7 @@ class Expansion:
             wall_seconds=wall_seconds,
         )  # fmt: skip
         self._command = command
+        self._owns_store = not isinstance(store, Store)
         self._session = Session(
             loaded, described, settings, store if isinstance(store, Store) else Store(store),
             progress or SilentProgress(),
@@ -103,6 +104,8 @@ class Expansion:
     def close(self) -> None:
         """Stop the worker processes. What is finished stays in the store."""
         self._session.close()
+        if self._owns_store:
+            self._session.store.close()
 
     @property
     def session(self) -> Session:
@@ -190,7 +193,10 @@ class Expansion:
         """Whether the lower 95 % bound of the median Q(τ_68) after reaches `threshold`."""
         figures = self.after
         measured = figures.q_68 if figures else None
-        note = "this platform has no QPU" if figures is None else f"T1 and T2 alone would allow {figures.ceiling_68:.3f}"
+        note = "this platform has no QPU"
+        if figures is not None:
+            ceiling = figures.ceiling_68
+            note = "no window τ_68 was found" if ceiling is None else f"T1 and T2 alone would allow {ceiling:.3f}"
         row = ThresholdRow(
             "validate_coherence_threshold", "Coherence Q(τ_68) after, lower 95 % bound", threshold, measured,
             measured is not None and measured.low >= threshold, required, note,
@@ -316,7 +322,7 @@ class Expansion:
 
     @cached_property
     def after(self) -> DeviceFigures | None:
-        """The device's figures again, with seeds of its own. Q's windows are decoupled where most circuits are."""
+        """The device's figures again, with other seeds. Q's windows are decoupled where most circuits are."""
         return self._figures("after", self._window_sequence())
 
     def _window_sequence(self) -> str | None:

@@ -36,8 +36,7 @@ def judge(session: Session, before: SimulationStage, after: SimulationStage) -> 
         )
         parts = {"circuit": circuit.id, "counts": counts, "seed": request.seed, "known": len(request.probabilities)}
         units.append(session.unit("judgement", parts, Task(circuit.id, judge_simulation, (request,))))
-    with session.stage("Compare the answers", len(units), 2.0) as stage:
-        payloads = session.runner.run(units, lambda _name, _payload: stage.advance(1))
+    payloads = session.run_units("Compare the answers", units, 2.0, {c.id: c.name for c in before.circuits})
     return {name: payload["value"] or {"before": None, "after": None, "agreement": None}
             for name, payload in payloads.items()}  # fmt: skip
 

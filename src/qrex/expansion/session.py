@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -173,6 +173,16 @@ class Session:
     def unit(self, kind: str, parts: Mapping[str, Any], task: Task) -> WorkUnit:
         """A unit of work that is kept for this host, these versions and nothing else."""
         return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task)
+
+    def run_units(
+        self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Payload by task id; see `UnitRunner.run`. A stage is shown only where something is left to do."""
+        if all(self.store.unit(unit.key) is not None for unit in units):
+            return self.runner.run(units)
+        shown = names or {}
+        with self.stage(title, len(units), expected_seconds) as stage:
+            return self.runner.run(units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)))
 
     @contextmanager
     def stage(self, title: str, total: int, expected_seconds: float | None = None) -> Iterator[Any]:

@@ -53,8 +53,8 @@ def classical_table(
                    seconds_measurement(after, timing_spread) if timed else None, "lower", _USAGE,
                    f"{len(before.finished())} of {len(before.circuits)} circuits finished before, "
                    f"{len(after.finished())} after"),
-        Comparison("peak_memory", "Peak memory of the simulated part", of(before, "peak_memory"), of(after, "peak_memory"),
-                   "neither", _USAGE, "resident, all processes together"),
+        Comparison("peak_memory", "Peak memory of the simulated part", of(before, "peak_memory"),
+                   of(after, "peak_memory"), "neither", _USAGE, "resident, all processes together"),
     )  # fmt: skip
 
 
