@@ -143,9 +143,11 @@ def decoupling_row(
     baseline: DeviceOption,
     toggled: DeviceOption,
     kept: Mapping[str, DeviceOption],
+    undecoupled: Mapping[int, DeviceOption],
     coherence: Sequence[Comparison],
 ) -> MechanismRow:
-    """`coherence` compares Q of idle windows without and with the sequence."""
+    """`undecoupled` by layout candidates: what a circuit that keeps decoupling is compared with; `coherence`
+    compares Q of idle windows without and with the sequence."""
     without, with_it = baseline.measured, toggled.measured
     sequence = toggled.configuration.decoupling
     records = {c.id: v["choice"]["decoupling"] for c in with_it.circuits if (v := with_it.value(c))}
@@ -161,16 +163,24 @@ def decoupling_row(
         fidelity_comparison("decoupling_fidelity", without, with_it, filled, f"{len(filled)} circuits got pulses"),
         *coherence,
     )
-    users = sum(option.configuration.decoupling is not None for option in kept.values())
+    users = tuple(c for c in with_it.circuits if kept[c.id].configuration.decoupling is not None)
     difference = paired_difference(without, with_it, filled)
     if difference is None:
         reason = "no idle window of the workload was long enough for a pulse"
     else:
-        reason = f"applied everywhere it would change fidelity by {difference}; {_kept_text(users, len(kept))}"
+        reason = f"applied everywhere it would change fidelity by {difference}; {_kept_text(len(users), len(kept))}"
+        if users:
+            plain = {c.id: undecoupled[kept[c.id].configuration.layout_candidates] for c in users}
+            before, after = merged_stage(users, plain), merged_stage(users, kept)
+            contributions = (
+                fidelity_comparison("decoupling_kept", before, after, users, "where it is kept; before: same layout without"),
+                *contributions,
+            )
+            reason += f", where it changed fidelity by {paired_difference(before, after, users)}"
         if users and not any(c.verdict == "improved" for c in coherence):
             reason += (
-                ". Q of an idle window did not improve, so nothing was refocused: where a fidelity rose, flipping "
-                "the qubits evened out their decay to |0⟩"
+                ". Q of an idle window did not improve, so nothing was refocused; that flipping a qubit also evens out "
+                "its decay to |0⟩ is the likely cause"
             )
         elif not users:
             reason += ". Decoupling refocuses only noise that has memory, and its pulses cost what they cost"
@@ -194,8 +204,8 @@ def layout_row(
         "candidates": sum(v["choice"]["layout"]["candidates"] for c in with_it.circuits if (v := with_it.value(c))),
         "two_qubit_gates_before": sum(v["two_qubit_gates"] for c in without.circuits if (v := without.value(c))),
         "two_qubit_gates_after": sum(v["two_qubit_gates"] for c in with_it.circuits if (v := with_it.value(c))),
-        "compile_seconds": sum(v["compile_seconds"] for c in with_it.circuits if (v := with_it.value(c))),
-        "pilot_device_seconds": baseline.pilot.device_seconds() + toggled.pilot.device_seconds(),
+        "compile_seconds": round(sum(v["compile_seconds"] for c in with_it.circuits if (v := with_it.value(c))), 2),
+        "pilot_device_seconds": round(baseline.pilot.device_seconds() + toggled.pilot.device_seconds(), 3),
     }
     device_seconds = Comparison(
         "layout_device_seconds", "QPU time of the workload", _device_seconds(without), _device_seconds(with_it),

@@ -23,7 +23,7 @@ from qrex.measure.batch import MeasureProtocol
 from qrex.measure.bell import BellWitness
 from qrex.measure.coherence import IdleCoherence
 from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
-from qrex.measure.links import LinkQuality, LinkResult
+from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
 from qrex.measure.sequences import X2, XY4
 from qrex.measure.statistics import median_measurement
@@ -50,11 +50,9 @@ class DeviceFigures:
     rb_two: Measurement
     tomography: Measurement
     tomography_of: str
-    density: Measurement
-    simultaneous: Measurement
-    fidelity_weighted: Measurement
-    links_per_qubit: float
+    entanglement: EntanglementFigures
     bell: Measurement
+    windows: Mapping[str, WindowCoherence] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,15 +87,13 @@ def measure_device(
         rb_two=results["two-qubit benchmarking"].median_error,
         tomography=results["process tomography"].median,
         tomography_of="sx",
-        density=figures.density,
-        simultaneous=figures.simultaneous,
-        fidelity_weighted=figures.fidelity_weighted,
-        links_per_qubit=figures.links_per_qubit,
+        entanglement=figures,
         bell=median_measurement(
             [m.value for m in bell], errors=[(m.high - m.low) / 2 / _Z95 for m in bell], n=sum(m.n for m in bell),
             seed=session.seed_for("bell", side), method=f"median over {len(bell)} links; {bell[0].method}",
             source=bell[0].source, limits=(0, 1),
         ),
+        windows=asked,
         conditions={
             "window τ_w": f"{workload_window.window_seconds * 1e6:.3g} µs" if workload_window else "none",
             "window τ_68": f"{window_68.window_seconds * 1e6:.3g} µs" if window_68 else "none",

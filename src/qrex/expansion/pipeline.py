@@ -208,11 +208,12 @@ class Expansion:
         """Whether the lower 95 % bound of E after reaches `density` (despite its name: a density, in ebits
         per qubit)."""
         figures = self.after
-        measured = figures.density if figures else None
+        measured = figures.entanglement.density if figures else None
         note = "this platform has no QPU"
         if figures is not None:
-            note = f"{figures.links_per_qubit:.3g} links per qubit bound E on this lattice"
-            if figures.links_per_qubit < density:
+            links = figures.entanglement.links_per_qubit
+            note = f"{links:.2f} links per qubit bound E on this lattice"
+            if links < density:
                 note += f": {density:g} cannot exist on it"
         row = ThresholdRow(
             "verify_entanglement_fidelity", "Entanglement density E after, lower 95 % bound", density, measured,
@@ -260,7 +261,11 @@ class Expansion:
         sequence = self._session.settings.decoupling
         toggled = self._option(Configuration(0, sequence))
         coherence = compare_coherence(self._session, self.before, sequence)
-        return decoupling_row(self._option(Configuration()), toggled, self._kept(), coherence)
+        kept = self._kept()
+        # What decoupling does for a circuit shows against the same layout without it.
+        layouts = {option.configuration.layout_candidates for option in kept.values()}
+        without = {layout: self._option(Configuration(layout, None)) for layout in layouts}
+        return decoupling_row(self._option(Configuration()), toggled, kept, without, coherence)
 
     def _layout_row(self) -> MechanismRow:
         if self.baseline_device is None:

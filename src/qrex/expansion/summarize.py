@@ -39,6 +39,8 @@ _NOTES = (
     "device's undecoupled median is 0.68, and at τ_w, where this workload idles.",
     "The founding text asks for an entanglement density of 3.84; here E is the hashing bound over usable links, and a "
     "fixed lattice bounds it by its links per qubit.",
+    "Peak memory of a circuit is the growth of its worker's resident memory while it ran: 0 where memory that the "
+    "worker held already was enough.",
     "CPU usage is shown beside the makespan, never alone: busy cores can be wasted ones.",
 )
 
@@ -77,7 +79,7 @@ def balancer_row(
         "applied" if faster else "measured, not applied", reason, (engines, packing), "as each contribution says",
         {
             "engines": {name: sum(r.engine == name for r in kept.routes.values()) for name in used},
-            "decision_seconds": kept.decision_seconds,
+            "decision_seconds": round(kept.decision_seconds, 3),
             "refused": len(kept.refused),
             "not_used": "no GPU engine in this version",
         },

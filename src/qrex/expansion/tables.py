@@ -11,6 +11,7 @@ from qrex.expansion.mechanisms import fidelity_comparison
 from qrex.expansion.metrology import DeviceFigures
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import SimulationStage
+from qrex.measure.coherence_result import WindowCoherence, closure
 
 __all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table", "seconds_measurement"]
 
@@ -71,34 +72,59 @@ def quantum_table(
             Comparison("entanglement", "Entanglement density E", None, None, "higher", _E, note, "1.2 → 3.84"),
         )
     after = after or before
-    rows = [
-        Comparison("coherence", f"Coherence Q(τ_68 = {_us(before.window_68_seconds)})", before.q_68, after.q_68,
-                   "higher", _Q, "the window where this device's undecoupled median Q is 0.68; neighbors in |+⟩",
-                   "0.68 → 0.94"),
-    ]  # fmt: skip
+    e_before, e_after = before.entanglement, after.entanglement
+    rows = []
+    if before.q_68 is not None:
+        rows.append(
+            Comparison("coherence", f"Coherence Q(τ_68 = {_us(before.window_68_seconds)})", before.q_68, after.q_68,
+                       "higher", _Q, "the window where this device's undecoupled median Q is 0.68; neighbors in |+⟩; "
+                       + _beside(before.windows["68"], after.windows["68"], before.q_68.seed), "0.68 → 0.94")
+        )  # fmt: skip
     if before.q_workload is not None:
         rows.append(
             Comparison("coherence_workload", f"Coherence Q(τ_w = {_us(before.window_workload_seconds)})",
                        before.q_workload, after.q_workload, "higher", _Q,
-                       "the window that this workload idles for; neighbors in |+⟩"),
+                       "the window that this workload idles for; neighbors in |+⟩; "
+                       + _beside(before.windows["workload"], after.windows["workload"], before.q_workload.seed)),
         )  # fmt: skip
     rows += [
-        Comparison("entanglement", "Entanglement density E", before.density, after.density, "higher", _E,
-                   "all links of the device; after: a held-out repeat with other seeds", "1.2 → 3.84"),
-        Comparison("entanglement_simultaneous", "E_sim, links that may fire at once", before.simultaneous,
-                   after.simultaneous, "higher", _E),
-        Comparison("entanglement_weighted", "E_F, fidelity-weighted links", before.fidelity_weighted,
-                   after.fidelity_weighted, "higher", _E, "for comparison only: a separable pair would score 0.5"),
-        Comparison("bell_witness", "Bell witness, median over links", before.bell, after.bell, "higher", _E,
-                   "state preparation and readout included"),
+        Comparison("entanglement", "Entanglement density E", e_before.density, e_after.density, "higher", _E,
+                   f"all links of the device, {e_before.links_per_qubit:.2f} per qubit; after: a held-out repeat with "
+                   "other seeds", "1.2 → 3.84"),
+        fidelity_comparison("workload_fidelity", workload_before, workload_after, workload_before.circuits,
+                            "every circuit by its own kind: see the circuits"),
         Comparison("rb_one_qubit", "Error per one-qubit Clifford", before.rb_one, after.rb_one, "lower", _E),
         Comparison("rb_two_qubit", "Error per two-qubit Clifford", before.rb_two, after.rb_two, "lower", _E),
         Comparison("process_fidelity", f"Process fidelity of {before.tomography_of}", before.tomography,
                    after.tomography, "higher", _Q, "one-qubit process tomography, median over qubits"),
-        fidelity_comparison("workload_fidelity", workload_before, workload_after, workload_before.circuits,
-                            "every circuit by its own kind: see the circuits"),
+        Comparison("bell_witness", "Bell witness, median over links", before.bell, after.bell, "higher", _E,
+                   "state preparation and readout included"),
+        Comparison("entanglement_simultaneous", "E_sim, links that may fire at once", e_before.simultaneous,
+                   e_after.simultaneous, "higher", _E),
+        Comparison("entanglement_weighted", "E_F, fidelity-weighted links", e_before.fidelity_weighted,
+                   e_after.fidelity_weighted, "higher", _E, "for comparison only: a separable pair would score 0.5"),
+        Comparison("entanglement_rate", "E_rate over a schedule of all links", e_before.rate, e_after.rate, "higher",
+                   _E),
+        Comparison("entanglement_connectivity", "λ₂ of the ebit-weighted Laplacian", e_before.connectivity,
+                   e_after.connectivity, "higher", _E),
+        Comparison("entanglement_min_cut", "Minimum cut in ebits", e_before.min_cut, e_after.min_cut, "higher", _E),
     ]  # fmt: skip
     return tuple(rows)
+
+
+def _beside(before: WindowCoherence, after: WindowCoherence, seed: int | None) -> str:
+    """What must stand beside Q: 10th percentile, best virtual Z, ceiling, closure."""
+    parts = [f"10th percentile {before.tenth_percentile.value:.3f} before, {after.tenth_percentile.value:.3f} after"]
+    if before.virtual_z is not None and after.virtual_z is not None:
+        parts.append(f"with the best virtual Z {before.virtual_z.value:.3f}, {after.virtual_z.value:.3f}")
+    if before.ceiling_median is not None:
+        parts.append(f"T1 and T2 alone would allow {before.ceiling_median:.3f}")
+        closed = closure(before, after, seed=seed or 0, source=before.median.source)
+        if closed is None:
+            parts.append("closure is not asked: less than 0.05 lies between Q before and that ceiling")
+        else:
+            parts.append(f"closure {closed.value:.2f} [{closed.low:.2f}, {closed.high:.2f}]")
+    return "; ".join(parts)
 
 
 def implications_table() -> tuple[Comparison, ...]:
