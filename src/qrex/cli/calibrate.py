@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from qrex.cli import options
+from qrex.cli.tables import print_table
 
 __all__ = ["command"]
 
 
-@click.command("calibrate")
+@click.command("calibrate", short_help="Measure the engines' cost constants on this host.")
 @options.platform
 @options.cores
 @options.store
@@ -24,9 +25,13 @@ def command(platform: str | None, cores: int | None, store: str | None, quiet: b
     if as_json_flag:
         options.as_json(constants.to_dict())
         return
-    click.echo(f"measured at {constants.measured_at} for up to {constants.threads} threads, median of {constants.passes} passes")
-    for engine, values in constants.values.items():
-        for name, value in values.items():
-            click.echo(f"{engine:18} {name:44} {value:.3e}")
+    click.echo(
+        f"measured at {constants.measured_at} for up to {constants.threads} threads, "
+        f"median of {constants.passes} passes\n"
+    )
+    rows = [
+        (engine, name, f"{value:.3e}") for engine, values in constants.values.items() for name, value in values.items()
+    ]
+    print_table(("engine", "constant", "value"), rows, right=("value",))
     for engine, reason in constants.failures.items():
-        click.echo(f"{engine:18} has no constants: {reason}", err=True)
+        click.echo(f"qrex: {engine} has no constants: {reason}", err=True)

@@ -13,23 +13,24 @@ from qrex.errors import ThresholdError
 __all__ = ["command"]
 
 
-@click.command("expand")
+@click.command("expand", short_help="The main job: measure, expand, measure again, report.")
 @options.workload
 @options.platform
-@click.option("--out", type=click.Path(), default="out", show_default=True, help="Folder for the report.")
+@click.option("--out", metavar="FOLDER", type=click.Path(), default="out", show_default=True,
+              help="Folder for the report.")  # fmt: skip
 @options.shots
 @options.seed
 @options.target
 @options.cores
 @options.memory
 @options.scratch
-@click.option("--time-limit", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
+@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
               help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
 @click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
               help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
 @click.option("--require-density", type=click.FloatRange(0), metavar="E",
               help="Exit 4 unless the lower 95 % bound of E after reaches E.")  # fmt: skip
-@click.option("--metrics-file", type=click.Path(), help="Write a Prometheus text file here.")
+@click.option("--metrics-file", metavar="FILE", type=click.Path(), help="Write a Prometheus text file here.")
 @options.strict
 @options.store
 @options.quiet
@@ -56,16 +57,19 @@ def command(
     """Measure WORKLOAD on a platform as it is, expand, measure again, and report before and after.
 
     WORKLOAD is a folder, OpenQASM files, or - for standard input. The same command again does no work twice;
-    one that was stopped goes on where it was.
+    one that was stopped goes on where it was. A file that cannot be read is listed in the report.
     """
+    from qrex.cli.opening import read_workload
     from qrex.expansion import resource_expansion
+    from qrex.report import check_writable
     from qrex.telemetry import SilentProgress, open_progress
 
-    sources = list(workload) if len(workload) > 1 else workload[0]
+    check_writable(out)
+    loaded = read_workload(workload, strict=strict, target=target)
     with SilentProgress() if quiet else open_progress() as progress:
         summary = resource_expansion(
-            sources, platform, out=out, seed=seed, shots=shots, target=target, cores=cores, memory_bytes=memory,
-            scratch_dir=scratch, wall_seconds=time_limit, strict=strict, store=store, progress=progress,
+            loaded, platform, out=out, seed=seed, shots=shots, cores=cores, memory_bytes=memory,
+            scratch_dir=scratch, wall_seconds=time_limit, store=store, progress=progress,
             coherence_threshold=0.9 if require_coherence is None else require_coherence,
             density_threshold=3.8 if require_density is None else require_density,
             require_coherence=require_coherence is not None, require_density=require_density is not None,

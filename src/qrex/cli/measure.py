@@ -22,11 +22,12 @@ __all__ = ["command"]
 _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": ()}
 
 
-@click.command("measure")
+@click.command("measure", short_help="Run one protocol on one QPU, with plot, CSV and JSON.")
 @click.argument("protocol", type=click.Choice(list(_OPTIONS_OF)), metavar="PROTOCOL")
 @options.platform
 @options.qpu
-@click.option("--shots", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="Shots per circuit.")
+@click.option("--shots", metavar="N", type=click.IntRange(1, 10_000_000), default=1000, show_default=True,
+              help="Shots per circuit.")  # fmt: skip
 @options.seed
 @click.option("--width", type=click.Choice(["1", "2"]), help="rb: only one-qubit or only two-qubit Cliffords.")
 @click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]), help="tomography: the gate. Default: sx.")
@@ -35,7 +36,8 @@ _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window"
                    "allow Q = 0.68.")  # fmt: skip
 @click.option("--sequence", "sequences", type=click.Choice(["XX", "XY4"]), multiple=True,
               help="coherence: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
-@click.option("--out", type=click.Path(), default="out", show_default=True, help="Folder for the plot, CSV and JSON.")
+@click.option("--out", metavar="FOLDER", type=click.Path(), default="out", show_default=True,
+              help="Folder for the plot, CSV and JSON.")  # fmt: skip
 @options.cores
 @options.store
 @options.quiet
@@ -62,7 +64,7 @@ def command(
     PROTOCOL is one of
       rb            Clifford randomized benchmarking, one and two qubits
       tomography    process tomography of a one-qubit gate on every qubit
-      coherence     Q of idle windows, plain and decoupled, below the T1/T2 ceiling
+      coherence     Q of idle windows, plain and decoupled, with the T1/T2 ceiling
       entanglement  fidelity and ebits of every link, the density E beside them
 
     Raw counts are kept: the same measurement is never made twice.

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from qrex.expansion.session import Session
     from qrex.platform import Platform
 
-__all__ = ["open_session", "read_workload"]
+__all__ = ["check_all_read", "check_engine", "open_session", "read_workload"]
 
 
 def read_workload(sources: Sequence[str], *, strict: bool = False, target: str | None = None) -> Workload:
-    """The workload that was named; what could not be read is told on stderr."""
+    """The workload that was named; what could not be read is told on stderr.
+
+    Raises InputError where nothing could be read.
+    """
     from qrex.circuits import Workload, load_workload
 
     if not sources:
@@ -28,7 +31,34 @@ def read_workload(sources: Sequence[str], *, strict: bool = False, target: str |
     workload = load_workload(list(sources) if len(sources) > 1 else sources[0], strict=strict, target=target)
     for error in workload.failures.values():
         click.echo(f"qrex: not read: {error}", err=True)
+    if not workload.circuits:
+        raise InputError("no circuit could be read, so there is nothing to do; docs/openqasm.md says what is read")
     return workload
+
+
+def check_all_read(workload: Workload) -> None:
+    """Raise InputError, once the rest is done, where a file could not be read."""
+    if workload.failures:
+        count = len(workload.failures)
+        raise InputError(f"{count} of {count + len(workload.circuits)} files could not be read; the others are done")
+
+
+def check_engine(name: str | None) -> None:
+    """Raise InputError for an engine that nobody knows, before anything is measured."""
+    from qrex.engines.registry import engine_status
+    from qrex.platform import nearest
+
+    if name is None:
+        return
+    found = {status.name: status for status in engine_status()}
+    if name not in found:
+        close = nearest(name, found, 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"there is no engine {name!r}{hint}; there is {', '.join(found)}; see `qrex engines`")
+    status = found[name]
+    if status.state != "installed":
+        install = f"; install: {status.install}" if status.install else ""
+        raise InputError(f"engine {name!r} is {status.state}: {status.reason}{install}")
 
 
 @contextmanager
@@ -78,6 +108,6 @@ def _with_first(platform: Platform, name: str) -> Platform:
         if not names:
             raise InfeasibleError(f"QPU {name!r} was asked for; the platform {platform.name!r} has none")
         close = nearest(name, names, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(f"the platform {platform.name!r} has no QPU {name!r}; {hint}it has {', '.join(names)}")
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"the platform {platform.name!r} has no QPU {name!r}{hint}; it has {', '.join(names)}")
     return replace(platform, qpus=tuple(sorted(platform.qpus, key=lambda qpu: qpu.name != name)))

@@ -17,6 +17,7 @@ __all__ = [
     "SECONDS",
     "as_json",
     "cores",
+    "engine",
     "json_flag",
     "memory",
     "platform",
@@ -71,16 +72,28 @@ platform: Decorator = click.option(
     help="Platform file (TOML) or a fake backend's name. Default: this host and fake_guadalupe.",
 )  # fmt: skip
 qpu: Decorator = click.option("--qpu", metavar="NAME", help="Which QPU of the platform. Default: its first.")
+engine: Decorator = click.option(
+    "--engine", metavar="NAME", help='Leave no choice: an engine of `qrex engines`, or "qpu".'
+)
 store: Decorator = click.option(
-    "--store", type=click.Path(), envvar="QREX_STORE", help="The store of kept results (a file)."
-)
-seed: Decorator = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True)
+    "--store", metavar="FILE", type=click.Path(), envvar="QREX_STORE",
+    help="The store of kept results. Default: $QREX_STORE, else qrex/qrex.db in the user's data folder.",
+)  # fmt: skip
+seed: Decorator = click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=DEFAULT_SEED, show_default=True,
+    help="Of everything random.",
+)  # fmt: skip
 shots: Decorator = click.option(
-    "--shots", type=click.IntRange(1, 10_000_000), help="Shots per circuit. Default: the workload's own, else 1000."
-)
+    "--shots", metavar="N", type=click.IntRange(1, 10_000_000),
+    help="Shots per circuit. Default: the workload's own, else 1000.",
+)  # fmt: skip
 memory: Decorator = click.option("--memory", type=BYTES, help='Memory that all runs together may use, e.g. "8GB".')
-cores: Decorator = click.option("--cores", type=click.IntRange(1, 4096), help="Cores to use. Default: all there are.")
-scratch: Decorator = click.option("--scratch", type=click.Path(), help="Folder to use as scratch; its disk is probed.")
+cores: Decorator = click.option(
+    "--cores", metavar="N", type=click.IntRange(1, 4096), help="Cores to use. Default: all there are."
+)
+scratch: Decorator = click.option(
+    "--scratch", metavar="FOLDER", type=click.Path(), help="Folder to use as scratch; its disk is probed."
+)
 strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 target: Decorator = click.option(
     "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]), help="What is wanted of every circuit."

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from qrex.cli import options
 
+if TYPE_CHECKING:
+    from qrex.circuits import Circuit
+    from qrex.engines import Engine
+    from qrex.expansion.session import Session
+    from qrex.expansion.simulation import PlannedRoutes
+    from qrex.profile import Profile
+
 __all__ = ["command"]
 
 
-@click.command("plan")
+@click.command("plan", short_help="Where each circuit would run, and why nowhere else.")
 @options.workload
 @options.platform
 @options.shots
 @options.cores
 @options.memory
-@click.option("--engine", metavar="NAME", help="Plan for this engine only.")
+@click.option("--engine", metavar="NAME", help="Plan for this engine of `qrex engines` only.")
 @options.strict
 @options.store
 @options.quiet
@@ -34,41 +45,92 @@ def command(
 ) -> None:
     """Say for each circuit of WORKLOAD: engine, seconds, bytes, and why each other engine was passed over.
 
-    Nothing of the workload is run. Exit 3 where a circuit fits no engine.
+    Nothing of the workload is run. Exit 3 where a circuit fits no engine for certain, 2 where a file cannot be
+    read.
     """
-    from qrex.cli.opening import open_session
+    from qrex.cli.opening import check_all_read, check_engine, open_session
     from qrex.errors import InfeasibleError
     from qrex.expansion.simulation import engines_to_choose_from, plan_routes
-    from qrex.units import format_bytes, format_seconds
 
+    check_engine(engine)
     with open_session(
         workload, platform, shots=shots, cores=cores, memory=memory, strict=strict, store=store, quiet=quiet
     ) as session:
-        planned = plan_routes(session, engines_to_choose_from(session, engine), session.workload.circuits)
-    rows = []
-    for circuit in planned.circuits:
-        chosen = planned.routes.get(circuit.id)
-        rows.append(
-            {
-                "name": circuit.name,
-                "qubits": circuit.num_qubits,
-                "engine": chosen.engine if chosen else None,
-                "seconds": chosen.cost.seconds if chosen else None,
-                "bytes": chosen.cost.peak_bytes if chosen else None,
-                "reason": chosen.reason if chosen else planned.refused[circuit.id],
-                "passed_over": dict(chosen.passed_over) if chosen else {},
-            }
-        )
+        engines = engines_to_choose_from(session, engine)
+        planned = plan_routes(session, engines, session.workload.circuits)
+        rows = [_row(session, engines, planned, circuit) for circuit in planned.circuits]
     if as_json_flag:
         options.as_json(rows)
     else:
         for row in rows:
-            cost = (
-                f"{format_seconds(row['seconds'])}, {format_bytes(row['bytes'])}" if row["engine"] else "infeasible"
-            )
-            click.echo(f"{row['name']}  ({row['qubits']} qubits): {row['engine'] or 'no engine'}, {cost}")
-            click.echo(f"    {row['reason']}")
-            for other, why in row["passed_over"].items():
-                click.echo(f"    not {other}: {why}")
-    if planned.refused:
-        raise InfeasibleError(f"{len(planned.refused)} of {len(rows)} circuits fit no engine; the reasons are above")
+            _show(row)
+    unsure = sum(row["feasible"] is not True for row in rows)
+    if unsure:
+        raise InfeasibleError(
+            f"{unsure} of {len(rows)} circuits {'fits' if unsure == 1 else 'fit'} no engine for certain; the reasons, "
+            "and what would make it feasible, stand with each"
+        )
+    check_all_read(session.workload)
+
+
+def _row(session: Session, engines: Mapping[str, Engine], planned: PlannedRoutes, circuit: Circuit) -> dict[str, Any]:
+    """`feasible` is True, False, or None where an engine can only try it."""
+    row = {"name": circuit.name, "id": circuit.id, "qubits": circuit.num_qubits}
+    chosen = planned.routes.get(circuit.id)
+    if chosen is None:
+        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "upper_bound": False,
+                      "reason": planned.refused[circuit.id], "passed_over": {}, "advice": ""}  # fmt: skip
+    sure = not chosen.guarded
+    return row | {
+        "feasible": True if sure else None,
+        "engine": chosen.engine,
+        "seconds": chosen.cost.seconds if sure else None,
+        "bytes": chosen.cost.peak_bytes,
+        "upper_bound": chosen.cost.upper_bound,
+        "reason": chosen.reason,
+        "passed_over": dict(chosen.passed_over),
+        "advice": "" if sure else _advice(session, engines, planned.profiles[circuit.id]),
+    }
+
+
+def _advice(session: Session, engines: Mapping[str, Engine], profile: Profile) -> str:
+    """The least memory with which an engine is certain to run the circuit."""
+    from qrex.engines import Allotment
+    from qrex.errors import EngineError
+    from qrex.units import format_bytes
+
+    whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
+    wanted = []
+    for name, engine in engines.items():
+        if engine.supports(profile).supported and not getattr(engine, "delegates", False):
+            with contextlib.suppress(EngineError):
+                cost = engine.estimate(profile, whole)
+                if not cost.upper_bound:
+                    wanted.append((cost.peak_bytes, name))
+    if not wanted:
+        return "a QPU, or a circuit with fewer qubits or weaker entanglement, would make it feasible"
+    least, name = min(wanted)
+    if least <= session.host.memory_bytes:
+        return f"--memory {format_bytes(1.01 * least).replace(' ', '')} would make it feasible, with {name}"
+    return (
+        f"a host with {format_bytes(least)} of memory would make it feasible, with {name}; this one has "
+        f"{format_bytes(session.host.memory_bytes)}. A QPU, or fewer qubits, would as well"
+    )
+
+
+def _show(row: dict[str, Any]) -> None:
+    from qrex.units import format_bytes, format_seconds
+
+    head = f"{row['name']}  ({row['qubits']} qubits): "
+    if row["feasible"]:
+        bound = "at most " if row["upper_bound"] else ""
+        click.echo(f"{head}{row['engine']}, {bound}{format_seconds(row['seconds'])}, {format_bytes(row['bytes'])}")
+    elif row["feasible"] is None:
+        click.echo(f"{head}no engine is certain to fit; {row['engine']} would try")
+    else:
+        click.echo(f"{head}infeasible")
+    click.echo(f"    {row['reason']}")
+    for other, why in row["passed_over"].items():
+        click.echo(f"    not {other}: {why}")
+    if row["advice"]:
+        click.echo(f"    {row['advice']}")

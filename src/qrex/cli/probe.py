@@ -9,7 +9,7 @@ from qrex.cli import options
 __all__ = ["command"]
 
 
-@click.command("probe")
+@click.command("probe", short_help="Measure this host and open its QPUs.")
 @options.platform
 @options.scratch
 @options.store
@@ -64,5 +64,6 @@ def _show(host, qpus: list[dict]) -> None:
     for name, value in rows:
         click.echo(f"{name:12} {value}")
     for qpu in qpus:
-        click.echo(f"{'QPU':12} {qpu['name']} ({qpu['source']}), {qpu['qubits']} qubits, calibrated {qpu['calibration_date']}")
+        calibrated = f"calibrated {qpu['calibration_date'] or 'at an unknown date'}"
+        click.echo(f"{'QPU':12} {qpu['name']} ({qpu['source']}), {qpu['qubits']} qubits, {calibrated}")
         click.echo(f"{'':12} noise: {qpu['noise']}")

@@ -13,16 +13,16 @@ __all__ = ["command"]
 QPU = "qpu"
 
 
-@click.command("run")
+@click.command("run", short_help="Counts for every circuit, by the best engine or --engine.")
 @options.workload
 @options.platform
-@click.option("--engine", metavar="NAME", help='Leave no choice: an engine of `qrex engines`, or "qpu".')
+@options.engine
 @options.shots
 @options.seed
 @options.cores
 @options.memory
 @options.scratch
-@click.option("--time-limit", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
+@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
               help="Seconds that one circuit may take.")  # fmt: skip
 @options.strict
 @options.store
@@ -46,11 +46,12 @@ def command(
     """Sample every circuit of WORKLOAD by the engine predicted to finish it first, or by --engine.
 
     Circuits whose target is "qpu" run on the platform's QPU, compiled as a plain user would. Exit 1 where a
-    run failed, 3 where a circuit fits no engine.
+    run failed, 3 where a circuit fits no engine, 2 where a file cannot be read; the others are run all the same.
     """
-    from qrex.cli.opening import open_session
+    from qrex.cli.opening import check_all_read, check_engine, open_session
 
     forced_qpu = engine == QPU
+    check_engine(None if forced_qpu else engine)
     with open_session(
         workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores, memory=memory,
         scratch=scratch, time_limit=time_limit, strict=strict, store=store, quiet=quiet,
@@ -65,6 +66,7 @@ def command(
         sys.exit(3)
     if any(row["outcome"] == "failed" for row in rows):
         sys.exit(1)
+    check_all_read(session.workload)
 
 
 def _simulate(session, engine: str | None) -> list[dict]:
@@ -88,7 +90,11 @@ def _simulate(session, engine: str | None) -> list[dict]:
             "peak_bytes": payload["peak_bytes"],
             "predicted_bytes": chosen.cost.peak_bytes,
         }
-        if payload["value"] is None:
+        if payload["value"] is None and chosen.guarded:
+            # No prediction said that it fits: that it did not is the platform's limit, not a fault.
+            tried = f"{chosen.engine} tried: {payload['error']}; `qrex plan` says what would make it feasible"
+            rows.append(row | {"outcome": "infeasible", "error": tried})
+        elif payload["value"] is None:
             rows.append(row | {"outcome": "failed", "error": payload["error"]})
         else:
             rows.append(row | {"outcome": "ran", "counts": payload["value"]["counts"]})
@@ -132,14 +138,25 @@ _SHOWN = 8
 
 
 def _show(row: dict) -> None:
-    from qrex.units import format_seconds
-
     if row["outcome"] != "ran":
         click.echo(f"{row['name']}: {row['outcome']}: {row['error']}")
         return
-    click.echo(f"{row['name']}: {row['shots']} shots on {row['engine']} in {format_seconds(row['seconds'])}; {row['reason']}")
+    click.echo(f"{row['name']}: {row['shots']:,} shots {_where(row)}; {row['reason']}")
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
+    width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
-        click.echo(f"    {outcome}  {count}")
+        click.echo(f"    {outcome}  {count:>{width}}")
     if len(counts) > _SHOWN:
-        click.echo(f"    and {len(counts) - _SHOWN} more outcomes (--json has all)")
+        click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
+
+
+def _where(row: dict) -> str:
+    from qrex.units import format_seconds
+
+    took = format_seconds(row["seconds"])
+    if "source" not in row:
+        return f"on {row['engine']} in {took}"
+    device = "" if row["device_seconds"] is None else f"{format_seconds(row['device_seconds'])} of device time"
+    if row["source"] == "simulated":
+        return f"on {row['engine']}, simulated in {took} ({device} by the model)"
+    return f"on {row['engine']}, {row['source']}{', ' + device if device else ''}"

@@ -7,12 +7,13 @@ import datetime
 import click
 
 from qrex.cli import options
+from qrex.cli.tables import print_table
 from qrex.errors import InputError
 
 __all__ = ["command"]
 
 
-@click.command("show")
+@click.command("show", short_help="Past runs, and predicted beside actual costs.")
 @click.argument("run_id", metavar="[ID]", required=False, default="")
 @click.option("--predictions", is_flag=True, help="Predicted beside actual cost of every stored run.")
 @options.store
@@ -43,25 +44,50 @@ def command(run_id: str, predictions: bool, store: str | None, as_json_flag: boo
     if as_json_flag:
         options.as_json(rows)
     elif run_id and len(rows) == 1:
-        for name, value in rows[0].items():
-            click.echo(f"{name:10} {value}")
+        _show_run(rows[0])
     elif rows:
-        for row in rows:
-            click.echo(f"{row['id'][:12]}  {row['started']}  {row['status']:8} {row['verb']:8} {row['title']}")
+        columns = ("id", "started", "status", "verb", "title")
+        print_table(columns, [[row["id"][:12], *(row[name] for name in columns[1:])] for row in rows])
     else:
         click.echo("nothing kept yet; `qrex expand WORKLOAD` makes the first run")
 
 
+def _show_run(row: dict) -> None:
+    """What the run was, then what it found; --json has all of it."""
+    result = row["result"] or {}
+    for name in ("id", "verb", "title", "status", "started"):
+        click.echo(f"{name:10} {row[name]}")
+    click.echo(f"{'command':10} {row['arguments'].get('command') or 'not given'}")
+    for kind, path in result.get("files", {}).items():
+        click.echo(f"{kind:10} {path}")
+    if "summary" in result:
+        from qrex.report import Summary
+
+        click.echo()
+        Summary.from_dict(result["summary"]).print()
+
+
 def _show_predictions(rows: list[dict], as_json_flag: bool) -> None:
+    from qrex.units import format_bytes, format_seconds
+
     if as_json_flag:
         options.as_json(rows)
         return
-    click.echo(f"{'engine':16} {'circuit':14} {'predicted s':>12} {'actual s':>10} {'predicted MB':>13} {'actual MB':>10}")
-    for row in rows:
-        predicted_mb = "" if row["predicted_bytes"] is None else f"{row['predicted_bytes'] / 1e6:.1f}"
-        actual_mb = "" if row["actual_bytes"] is None else f"{row['actual_bytes'] / 1e6:.1f}"
-        predicted = "" if row["predicted_seconds"] is None else f"{row['predicted_seconds']:.3f}"
-        click.echo(
-            f"{row['engine']:16} {row['circuit_id'][:12]:14} {predicted:>12} {row['actual_seconds']:>10.3f} "
-            f"{predicted_mb:>13} {actual_mb:>10}"
-        )
+    if not rows:
+        click.echo("nothing kept yet; `qrex run WORKLOAD` makes the first predictions")
+        return
+
+    def shown(value: float | None, form) -> str:
+        return "" if value is None else form(value)
+
+    columns = ("engine", "circuit", "predicted time", "actual time", "predicted memory", "actual memory")
+    print_table(
+        columns,
+        [
+            (row["engine"], row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds),
+             shown(row["actual_seconds"], format_seconds), shown(row["predicted_bytes"], format_bytes),
+             shown(row["actual_bytes"], format_bytes))
+            for row in rows
+        ],
+        right=columns[2:],
+    )  # fmt: skip

@@ -147,7 +147,7 @@ def plot_transfer_matrix(ax: Axes, matrix: np.ndarray, title: str, limit: float 
     for row in range(4):
         for column in range(4):
             value = matrix[row, column]
-            shown = f"{value:.3f}".replace("-", "−")
+            shown = f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
             ax.text(column, row, shown, ha="center", va="center", fontsize=7.5,
                     color="white" if abs(value) > 0.6 * limit else _INK)  # fmt: skip
     for axis in (ax.xaxis, ax.yaxis):
