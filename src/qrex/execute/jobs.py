@@ -16,8 +16,10 @@ import numpy as np
 
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Job
+from qrex.errors import InfeasibleError
 from qrex.measure.batch import MeasureProtocol
 from qrex.platform import QpuDescription
+from qrex.profile import profile_circuit
 
 __all__ = [
     "DeviceRequest",
@@ -87,10 +89,15 @@ def open_qpu_once(description: QpuDescription):
 def run_on_device(request: DeviceRequest, progress: Progress) -> list[dict[str, Any]]:
     """One dictionary per variant: counts, fidelity (a Measurement as a dictionary) with its kind, device
     seconds, the compilation's figures, and the host seconds that compiling and running took."""
+    from qrex.engines.qpu import QpuEngine
     from qrex.engines.reference import reference_distribution
     from qrex.suppress import decouple
 
     qpu = open_qpu_once(request.qpu)
+    engine = QpuEngine(qpu)
+    support = engine.supports(profile_circuit(request.circuit, request.shots))
+    if not support.supported:
+        raise InfeasibleError(support.reason)
     began = time.monotonic()
     compiled, choice = _compile(request, qpu)
     compile_seconds = time.monotonic() - began
@@ -102,28 +109,38 @@ def run_on_device(request: DeviceRequest, progress: Progress) -> list[dict[str, 
         record = {"decoupling": asdict(decoupled.record)} if decoupled else {}
         one = decoupled.compiled if decoupled else compiled
         answers.append(
-            _run_compiled(qpu, one, request.shots, seed, reference)
+            _run_compiled(engine, replace(request.circuit, quantum_circuit=one.circuit), request.shots, seed, reference)
+            | _compiled_figures(one)
             | {"choice": choice | record, "compile_seconds": compile_seconds}
         )
     return answers
 
 
-def _run_compiled(qpu, compiled, shots: int, seed: int, reference) -> dict[str, Any]:
+def _run_compiled(engine, compiled: Circuit, shots: int, seed: int, reference) -> dict[str, Any]:
     from qrex.measure.fidelity import fidelity_of_counts
 
-    run = qpu.execute([compiled.circuit], shots, seed)
+    allotment = Allotment(threads=1, memory_bytes=0)  # of no meaning to a device
+    answer = engine.run(Job(compiled, shots, seed), allotment, lambda _fraction: None)
     fidelity = kind = perfect = None
     if reference is not None:
-        fidelity, kind, perfect = fidelity_of_counts(run.counts[0], reference.probabilities, seed, qpu.source)
+        fidelity, kind, perfect = fidelity_of_counts(
+            answer.counts, reference.probabilities, seed, answer.metadata["source"]
+        )
         fidelity = replace(fidelity, method=f"{fidelity.method}; {reference.label}").to_dict()
-    windows = [window.window_ns for window in compiled.idle_windows]
     return {
         "fidelity": fidelity,
         "fidelity_kind": kind or "",
         "perfect_sampler": perfect,
-        "counts": dict(run.counts[0]),
-        "device_seconds": run.device_seconds,
-        "device_seconds_source": run.device_seconds_source,
+        "counts": dict(answer.counts),
+        "device_seconds": answer.metadata["device_seconds"],
+        "device_seconds_source": answer.metadata["device_seconds_source"],
+        "run_seconds": answer.metadata["host_seconds"],
+    }
+
+
+def _compiled_figures(compiled) -> dict[str, Any]:
+    windows = [window.window_ns for window in compiled.idle_windows]
+    return {
         "circuit_seconds": compiled.duration_seconds,
         "predicted_success": compiled.predicted_success,
         "layout": list(compiled.layout),
@@ -132,7 +149,6 @@ def _run_compiled(qpu, compiled, shots: int, seed: int, reference) -> dict[str, 
         "idle_windows": len(windows),
         "idle_p90_ns": float(np.percentile(windows, 90)) if windows else None,
         "notes": list(compiled.notes),
-        "run_seconds": run.host_seconds,
     }
 
 

@@ -173,7 +173,7 @@ def decoupling_row(
             plain = {c.id: undecoupled[kept[c.id].configuration.layout_candidates] for c in users}
             before, after = merged_stage(users, plain), merged_stage(users, kept)
             contributions = (
-                fidelity_comparison("decoupling_kept", before, after, users, "where it is kept; before: same layout without"),
+                fidelity_comparison("decoupling_kept", before, after, users, "where kept; before: same layout, none"),
                 *contributions,
             )
             reason += f", where it changed fidelity by {paired_difference(before, after, users)}"
