@@ -136,4 +136,4 @@ def _unit(session: Session, layout_candidates: int, variants: Sequence[Variant],
         "layout_candidates": layout_candidates,
         "variants": [list(variant) for variant in request.variants],
     }
-    return session.unit("device", parts, Task(circuit.id, run_on_device, (request,)))
+    return session.unit("device", parts, Task(circuit.id, run_on_device, (request,), memory_bytes=session.share_bytes))

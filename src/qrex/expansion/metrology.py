@@ -209,7 +209,7 @@ def _measure(
             {"name": name, "protocol": repr(protocol), "qpu": session.qpu.calibration_id, "shots": shots},
             Task(name, run_protocol, (ProtocolRequest(
                 session.platform.qpus[0], protocol, shots, session.seed_for("protocol", name, side)
-            ),)),
+            ),), memory_bytes=session.share_bytes),
         )
         for name, protocol in protocols.items()
     ]  # fmt: skip

@@ -108,6 +108,11 @@ class Session:
             )
         return asked
 
+    @property
+    def share_bytes(self) -> int:
+        """One core's share of the memory: what simulating a QPU's circuit may use."""
+        return self.pool.memory_bytes // self.cores
+
     @cached_property
     def constants(self) -> CostConstants:
         kept = self.store.calibration("costs", self._costs_scope(), max_age_seconds=_COSTS_MAX_AGE_SECONDS)
