@@ -69,7 +69,7 @@ def format_bytes(count: float) -> str:
 def format_seconds(seconds: float) -> str:
     """Short text for a duration.
 
-    >>> format_seconds(2.5e-7), format_seconds(0.0123), format_seconds(75), format_seconds(7300)
+    >>> format_seconds(2.5e-7), format_seconds(0.0123), format_seconds(75), format_seconds(7320)
     ('250 ns', '12.3 ms', '1 min 15 s', '2 h 02 min')
     """
     if seconds < 0:
