@@ -14,6 +14,7 @@ import sys
 import click
 
 from qrex import __version__
+from qrex.cli.tables import plain
 from qrex.errors import QrexError
 
 __all__ = ["VERBS", "main", "qrex"]
@@ -89,7 +90,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except QrexError as error:
-        click.echo(f"qrex: {error}", err=True)
+        click.echo(plain(f"qrex: {error}"), err=True)
         sys.exit(error.exit_code)
 
 

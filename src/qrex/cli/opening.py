@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qrex.cli.tables import plain
 from qrex.errors import InfeasibleError, InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def read_workload(sources: Sequence[str], *, strict: bool = False, target: str |
         return Workload("none", ())
     workload = load_workload(list(sources) if len(sources) > 1 else sources[0], strict=strict, target=target)
     for error in workload.failures.values():
-        click.echo(f"qrex: not read: {error}", err=True)
+        click.echo(plain(f"qrex: not read: {error}"), err=True)
     if not workload.circuits:
         raise InputError("no circuit could be read, so there is nothing to do; docs/openqasm.md says what is read")
     return workload

@@ -96,8 +96,9 @@ scratch: Decorator = click.option(
 )
 strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 target: Decorator = click.option(
-    "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]), help="What is wanted of every circuit."
-)
+    "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]),
+    help="What is wanted of every circuit. Default: the workload's own, else auto.",
+)  # fmt: skip
 quiet: Decorator = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 json_flag: Decorator = click.option("--json", "as_json_flag", is_flag=True, help="Print JSON on stdout.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrex.cli import options
+from qrex.cli.tables import plain
 
 if TYPE_CHECKING:
     from qrex.circuits import Circuit
@@ -121,7 +122,7 @@ def _advice(session: Session, engines: Mapping[str, Engine], profile: Profile) -
 def _show(row: dict[str, Any]) -> None:
     from qrex.units import format_bytes, format_seconds
 
-    head = f"{row['name']}  ({row['qubits']} qubits): "
+    head = f"{plain(row['name'])}  ({row['qubits']} qubits): "
     if row["feasible"]:
         bound = "at most " if row["upper_bound"] else ""
         click.echo(f"{head}{row['engine']}, {bound}{format_seconds(row['seconds'])}, {format_bytes(row['bytes'])}")

@@ -42,7 +42,7 @@ for all verbs.
 
 def reference() -> str:
     """The whole page."""
-    with click.Context(qrex, info_name="qrex") as context:
+    with click.Context(qrex, info_name="qrex", **qrex.context_settings) as context:
         commands = {name: qrex.get_command(context, name) for name in VERBS}
         parts = [_HEAD]
         for name, command in commands.items():

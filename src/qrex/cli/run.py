@@ -7,6 +7,7 @@ import sys
 import click
 
 from qrex.cli import options
+from qrex.cli.tables import plain
 
 __all__ = ["command"]
 
@@ -139,9 +140,9 @@ _SHOWN = 8
 
 def _show(row: dict) -> None:
     if row["outcome"] != "ran":
-        click.echo(f"{row['name']}: {row['outcome']}: {row['error']}")
+        click.echo(plain(f"{row['name']}: {row['outcome']}: {row['error']}"))
         return
-    click.echo(f"{row['name']}: {row['shots']:,} shots {_where(row)}; {row['reason']}")
+    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}; {row['reason']}"))
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
