@@ -80,6 +80,11 @@ def test_an_output_folder_that_cannot_be_written_stops_before_anything_is_measur
     assert "Probe" not in shown.err and shown.out == ""
 
 
+def test_a_metrics_file_that_cannot_be_written_stops_before_anything_is_measured(qrex, tmp_path, bell):
+    shown = qrex("expand", bell, "--out", tmp_path / "out", "--metrics-file", "/proc/qrex/metrics.prom")
+    assert shown.code == 2 and "/proc/qrex" in shown.err and "Probe" not in shown.err
+
+
 def _platform(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)

@@ -196,6 +196,19 @@ def test_a_reader_that_leaves_is_no_error(tmp_path, store):
     assert program.stderr.read() == b"" and program.wait() == 0
 
 
+def test_a_full_disk_is_told_in_a_line(bell):
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run([*QREX, "profile", str(bell)], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert answer.returncode == 1 and answer.stderr == "qrex: cannot read or write: No space left on device\n"
+
+
+def test_a_terminal_without_greek_gets_the_rest(bell):
+    answer = subprocess.run(
+        [*QREX, "expand", "--help"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "latin-1"}
+    )
+    assert answer.returncode == 0 and b"Q(?_68)" in answer.stdout
+
+
 def test_off_a_terminal_nothing_moves_and_nothing_is_colored(constants, bell, store):
     answer = subprocess.run(
         [*QREX, "run", str(bell), "--store", str(store)], capture_output=True, text=True,

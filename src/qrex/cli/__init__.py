@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 
@@ -68,6 +69,9 @@ def qrex() -> None:
 
 def main() -> None:
     """Entry point: runs `qrex`, turns errors into messages and exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without µ or τ still gets the rest
     try:
         sys.exit(_run(sys.argv[1:]))
     except click.exceptions.Exit as stop:  # --help and --version end so
@@ -89,6 +93,10 @@ def main() -> None:
         # The reader (head, less) has gone; stdout must not be flushed into the void at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        click.echo(plain(f"qrex: cannot read or write{where}: {error.strerror or error}"), err=True)
+        sys.exit(1)
     except QrexError as error:
         click.echo(plain(f"qrex: {error}"), err=True)
         sys.exit(error.exit_code)

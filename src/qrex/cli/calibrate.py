@@ -27,7 +27,7 @@ def command(platform: str | None, cores: int | None, store: str | None, quiet: b
         return
     click.echo(
         f"measured at {constants.measured_at} for up to {constants.threads} threads, "
-        f"median of {constants.passes} passes\n"
+        f"median of {constants.passes} pass{'es' * (constants.passes != 1)}\n"
     )
     rows = [
         (engine, name, f"{value:.3e}") for engine, values in constants.values.items() for name, value in values.items()

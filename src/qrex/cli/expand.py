@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 
 import click
 
 from qrex.cli import options
-from qrex.errors import ThresholdError
+from qrex.errors import InputError, ThresholdError
 
 __all__ = ["command"]
 
@@ -65,6 +66,11 @@ def command(
     from qrex.telemetry import SilentProgress, open_progress
 
     check_writable(out)
+    if metrics_file:
+        try:
+            check_writable(Path(metrics_file).absolute().parent)
+        except InputError as error:
+            raise InputError(f"--metrics-file {metrics_file} cannot be written there; name another place") from error
     loaded = read_workload(workload, strict=strict, target=target)
     with SilentProgress() if quiet else open_progress() as progress:
         summary = resource_expansion(
