@@ -12,7 +12,7 @@ import qrex
 from qrex.telemetry import open_progress
 
 # A file (docs/platform.md), the name of a calibration snapshot, or None for this host and fake_guadalupe.
-PLATFORM = "examples/platforms/falcon.toml"
+PLATFORM = "examples/platforms/guadalupe.toml"
 
 
 def main(workload: str = "examples/workload", out: str = "out") -> None:
