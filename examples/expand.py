@@ -50,5 +50,5 @@ def main(workload: str = "examples/workload", out: str = "out") -> None:
     print(summary.save(out)["html"])
 
 
-if __name__ == "__main__":  # worker processes import this file: without this line they would start the job again
+if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -135,3 +137,17 @@ def test_units_finished_before_an_interrupt_stay(tmp_path):
             UnitRunner(store, small).run(units, interrupt)
         again = UnitRunner(store, small).run(units)
     assert [payload["kept"] for payload in again.values()] == [True, True, False, False]
+
+
+def test_a_script_without_a_main_guard_does_not_start_itself_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from qrex.execute import Pool, Task\n"
+        "print('started', flush=True)\n"
+        "with Pool(cores=1, memory_bytes=10**9) as pool:\n"
+        "    outcome = pool.run([Task('t', isinstance, (1,))])['t']\n"
+        "print(outcome.error)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.count("started") == 1
+    assert "isinstance() arg 2" in done.stdout

@@ -103,3 +103,18 @@ def test_simultaneous_links_are_two_couplings_apart_though_some_are_not_measured
     assert len(plan.classes) == 2  # joined by the link (1, 2), which is not in the set
     with pytest.raises(PlatformError, match="choose among"):
         LinkQuality.plan(target, seed=1, links=[(0, 4)])
+
+
+def test_a_dead_link_entangles_nothing(make_target):
+    # Chance at every depth fits any α: the link must not come out as a perfect one.
+    target = make_target(3, [(0, 1), (1, 2)], "cx")
+    plan = LinkQuality.plan(target, seed=5)
+    rng = np.random.default_rng(6)
+    counts = []
+    for _ in plan.circuits(target):
+        flat = rng.multinomial(1000, [0.25] * 4)
+        counts.append({format(i, "02b"): int(n) for i, n in enumerate(flat) if n})
+    result = plan.analyze(counts, "simulated")
+    assert [f.value for f in result.fidelities] == [1 / 16, 1 / 16]
+    assert "dead" in result.decays[0].alpha.method
+    assert result.figures().density.value == 0

@@ -57,8 +57,9 @@ def route(
     memory_wanted: dict[str, int] = {}
     for name in sorted(engines):
         support = engines[name].supports(profile)
-        if getattr(engines[name], "delegates", False):
-            # It would only choose among engines that are ranked here themselves, later and for a fee.
+        if getattr(engines[name], "delegates", False) and len(engines) > 1:
+            # It would only choose among engines that are ranked here themselves, later and for a fee. Asked
+            # for by name it stands alone, and runs.
             passed[name] = support.reason or "chooses among methods that are ranked here by name"
             continue
         if not support.supported:

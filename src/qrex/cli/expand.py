@@ -5,11 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from qrex.cli import options
 from qrex.errors import InputError, ThresholdError
+
+if TYPE_CHECKING:
+    from qrex.report import Summary
 
 __all__ = ["command"]
 
@@ -82,10 +86,7 @@ def command(
             command=shlex.join(["qrex", *sys.argv[1:]]),
         )  # fmt: skip
     if metrics_file:
-        from qrex.report.metrics import metrics_snapshot
-        from qrex.telemetry.prometheus import write_metrics
-
-        write_metrics(metrics_file, metrics_snapshot(summary))
+        _write_metrics(metrics_file, summary)
     if as_json_flag:
         options.as_json(summary.to_dict())
     else:
@@ -99,3 +100,14 @@ def command(
                if row.measured else "not measured")
             for row in missed
         ))  # fmt: skip
+
+
+def _write_metrics(path: str, summary: Summary) -> None:
+    from datetime import datetime
+
+    from qrex.report.metrics import metrics_snapshot
+    from qrex.telemetry.prometheus import write_metrics
+
+    engines = tuple(summary.conditions["engines with cost constants"])
+    measured_at = datetime.fromisoformat(summary.conditions["cost constants measured at"]).timestamp()
+    write_metrics(path, metrics_snapshot(summary, engines, dict.fromkeys(engines, measured_at)))

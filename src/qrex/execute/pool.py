@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from qrex.errors import EngineError, InfeasibleError, QrexError
@@ -149,7 +151,8 @@ class Pool:
     def _start_worker(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs,), daemon=True)
-        process.start()
+        with _main_module_hidden():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -191,6 +194,18 @@ class Pool:
         self._workers.remove(worker)
         task = worker.task
         return Outcome(task.id, None, EngineError(reason), worker.started, time.monotonic(), 0, True)
+
+
+@contextlib.contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """multiprocessing runs the caller's script again in every worker. Tasks are functions of importable modules,
+    so that is not needed, and a script without an `if __name__ == "__main__"` guard would start itself again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _how_it_died(exit_code: int | None) -> str:

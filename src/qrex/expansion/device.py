@@ -130,7 +130,7 @@ def _unit(session: Session, layout_candidates: int, variants: Sequence[Variant],
     )
     parts = {
         "circuit": circuit.id,
-        "qpu": session.qpu.calibration_id,
+        "qpu": [session.qpu.calibration_id, repr(request.qpu)],
         "shots": request.shots,
         "compile_seed": request.compile_seed,
         "layout_candidates": layout_candidates,

@@ -81,7 +81,7 @@ def fidelity_comparison(
 ) -> Comparison:
     both = tuple(c for c in circuits if before.fidelity(c) is not None and after.fidelity(c) is not None)
     return Comparison(
-        key, "Mean workload fidelity on the QPU", before.mean_fidelity(both) if both else None,
+        key, "Mean fidelity on the QPU", before.mean_fidelity(both) if both else None,
         after.mean_fidelity(both) if both else None, "higher", FIDELITY, note,
     )  # fmt: skip
 

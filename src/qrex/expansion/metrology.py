@@ -202,17 +202,18 @@ def _measure(
     session: Session, title: str, protocols: Mapping[str, MeasureProtocol], side: str
 ) -> dict[str, Any]:
     """Run protocols side by side, keep their raw counts, and analyze them here."""
-    shots = session.settings.metrology_shots
-    units = [
-        session.unit(
-            "protocol",
-            {"name": name, "protocol": repr(protocol), "qpu": session.qpu.calibration_id, "shots": shots},
-            Task(name, run_protocol, (ProtocolRequest(
-                session.platform.qpus[0], protocol, shots, session.seed_for("protocol", name, side)
-            ),), memory_bytes=session.share_bytes),
-        )
-        for name, protocol in protocols.items()
-    ]  # fmt: skip
+    shots, description = session.settings.metrology_shots, session.platform.qpus[0]
+    units = []
+    for name, protocol in protocols.items():
+        request = ProtocolRequest(description, protocol, shots, session.seed_for("protocol", name, side))
+        parts = {
+            "protocol": repr(protocol),
+            "qpu": [session.qpu.calibration_id, repr(description)],
+            "shots": shots,
+            "seed": request.seed,
+        }
+        task = Task(name, run_protocol, (request,), memory_bytes=session.share_bytes)
+        units.append(session.unit("protocol", parts, task))
     results = {}
     payloads = session.run_units(title, units, _SECONDS_PER_PROTOCOL * len(units) / session.cores)
     for name, protocol in protocols.items():

@@ -202,7 +202,9 @@ def _run(session, title, units, routes, refused, decision_seconds, *, side_by_si
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
     kept = session.store.unit(key)
-    expected = sum(chosen.cost.seconds for chosen in routes.values()) or None
+    # A guarded route's seconds are the whole allotment, not a prediction.
+    certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
+    expected = sum(certain) if certain and len(certain) == len(routes) else None
     _ = session.pool  # workers start before the clock does, on both sides
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(

@@ -41,6 +41,7 @@ _NOTES = (
     "fixed lattice bounds it by its links per qubit.",
     "Peak memory of a circuit is the growth of its worker's resident memory while it ran: 0 where memory that the "
     "worker held already was enough.",
+    "p-values of agreement are not corrected for their number: of thirty circuits one below 0.03 is to be expected.",
     "CPU usage is shown beside the makespan, never alone: busy cores can be wasted ones.",
 )
 
@@ -147,6 +148,7 @@ def _conditions(
         "memory budget": format_bytes(session.memory_bytes),
         "time limit per circuit": f"{session.settings.wall_seconds:g} s",
         "cost constants measured at": session.constants.measured_at,
+        "engines with cost constants": sorted(session.constants.values),
         "host probed at": session.host.probed_at,
     }
     if before is not None:

@@ -102,7 +102,7 @@ def _run_id(x: Expansion, thresholds: tuple) -> str:
             "unreadable": {origin: str(error) for origin, error in session.workload.failures.items()},
             "platform": session.platform.name,
             "limits": asdict(session.platform.limits),
-            "qpu": [session.qpu.name, session.qpu.calibration_id] if session.qpu else None,
+            "qpu": [repr(session.platform.qpus[0]), session.qpu.calibration_id] if session.qpu else None,
             "settings": asdict(session.settings),
             "thresholds": list(thresholds),
             "host": session.host.hostname_hash,
