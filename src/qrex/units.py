@@ -34,6 +34,9 @@ def _parse(text: str | int | float, table: dict[str, float], what: str, fold_cas
     return float(match.group(1)) * table[suffix]
 
 
+_CENTURY = 100 * 365.25 * 86400.0
+
+
 def parse_bytes(text: str | int | float) -> int:
     """Number of bytes in `text`.
 
@@ -79,6 +82,8 @@ def format_seconds(seconds: float) -> str:
     for scale, unit in ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")):
         if seconds < 999.5 * scale and (unit != "s" or seconds < 59.95):
             return f"{seconds / scale:.3g} {unit}"
+    if seconds > _CENTURY:
+        return "over 100 years"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"

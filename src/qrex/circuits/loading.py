@@ -93,14 +93,14 @@ def _load_path(
     else:
         raise InputError(f"'{path}' does not exist; give a folder with {', '.join(SUFFIXES)} files, a file, or '-'")
     for file in files:
-        origin = str(file) if file else "<stdin>"
+        origin = _printable(str(file)) if file else "<stdin>"
         own = settings.of(file) if file else settings.default
         try:
             text = _text(file, origin)
             circuit = read_circuit(
                 text,
                 origin,
-                name=file.stem if file else "stdin",
+                name=_printable(file.stem) if file else "stdin",
                 target=target or own.target or "auto",
                 shots=shots or own.shots or DEFAULT_SHOTS,
                 inputs={**_used(inputs, text), **own.inputs},
@@ -110,7 +110,12 @@ def _load_path(
             if strict:
                 raise
             failures[_free(origin, failures)] = error
-    return folder_name or (path.stem if str(part) != "-" else "stdin")
+    return _printable(folder_name or (path.stem if str(part) != "-" else "stdin"))
+
+
+def _printable(name: str) -> str:
+    """File names are bytes: what is not UTF-8 in them can be opened, but neither shown nor written."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _folder(path: Path) -> tuple[list[Path | None], Settings, str]:

@@ -118,7 +118,9 @@ def _run_on_qpu(session) -> list[dict]:
         row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit), "engine": session.qpu.name}
         value = stage.value(circuit)
         if value is None:
-            rows.append(row | {"outcome": "failed", "error": stage.errors[circuit.id][1]})
+            kind, message = stage.errors[circuit.id]
+            outcome = "infeasible" if kind in ("InfeasibleError", "MemoryLimitError") else "failed"
+            rows.append(row | {"outcome": outcome, "error": message})
             continue
         rows.append(
             row

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qrex.engines.protocol import Allotment, Cost, Counts, Job, Progress, Support
-from qrex.errors import EngineError, QrexError
+from qrex.errors import EngineError, MemoryLimitError, QrexError
 from qrex.profile import Profile
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class QpuEngine:
             done = self.qpu.execute([circuit], job.shots, job.seed)
         except QrexError:
             raise
+        except MemoryError as error:
+            raise MemoryLimitError(
+                f"simulating {self.qpu.name} under {job.circuit.name} went past its share of memory ({error}); give "
+                "more with --memory"
+            ) from error
         except Exception as error:  # backends and their clients raise anything
             raise EngineError(f"{self.qpu.name} failed on {job.circuit.name}: {error}") from error
         progress(1.0)

@@ -29,9 +29,27 @@ __all__ = [
     "run_on_device",
     "run_protocol",
     "simulate",
+    "warm_engines",
 ]
 
 Progress = Callable[[float], None]
+
+
+def warm_engines() -> None:
+    """Load in this process what every first run loads: the transpiler's plugins, Aer, stim, our kernels."""
+    import stim
+    from qiskit import QuantumCircuit, transpile
+    from qiskit_aer import AerSimulator
+
+    from qrex.engines import statevector  # noqa: F401
+
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    simulator = AerSimulator(max_parallel_threads=1)
+    simulator.run(transpile(circuit, simulator, optimization_level=1), shots=1).result()
+    stim.Circuit("H 0\nM 0").compile_sampler().sample(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,15 +61,20 @@ class Outcome:
 class _Worker:
     process: BaseProcess
     connection: Connection
+    ready: bool = False
     task: Task | None = None
     started: float = 0.0
 
 
 class Pool:
-    """Up to `cores` workers, started when first needed. Use as a context manager."""
+    """Up to `cores` workers, started when first needed. Use as a context manager.
 
-    def __init__(self, cores: int, memory_bytes: int) -> None:
-        self.cores, self.memory_bytes = cores, memory_bytes
+    `warm_up` is called in every new worker before it gets a task, so that first-use costs (plugins, caches)
+    are in no task's time, nor in its time limit.
+    """
+
+    def __init__(self, cores: int, memory_bytes: int, warm_up: Callable[[], None] | None = None) -> None:
+        self.cores, self.memory_bytes, self._warm_up = cores, memory_bytes, warm_up
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(PRELOAD))
         self._workers: list[_Worker] = []
@@ -93,7 +98,8 @@ class Pool:
         """Start all workers, so that their start-up is in nobody's time."""
         while len(self._workers) < self.cores:
             self._start_worker()
-        self.run([Task(f"warm-{number}", _nothing, ()) for number in range(self.cores)])
+        while not all(worker.ready for worker in self._workers):
+            self._collect(lambda _id, _fraction: None)
 
     def run(
         self,
@@ -141,8 +147,12 @@ class Pool:
             held = sum(other.memory_bytes or 0 for other in running)
             if threads + task.threads > self.cores or held + (task.memory_bytes or 0) > self.memory_bytes:
                 continue
+            worker = next((w for w in self._workers if w.task is None and w.ready), None)
+            if worker is None:
+                if all(w.ready for w in self._workers):
+                    self._start_worker()
+                return  # until it is warm
             waiting.remove(task)
-            worker = next((w for w in self._workers if w.task is None), None) or self._start_worker()
             worker.task, worker.started = task, time.monotonic()
             # A worker that died while idle refuses: `_collect` then sees its closed pipe and says so.
             with contextlib.suppress(OSError):
@@ -150,7 +160,7 @@ class Pool:
 
     def _start_worker(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+        process = self._context.Process(target=serve, args=(theirs, self._warm_up), daemon=True)
         with _main_module_hidden():
             process.start()
         theirs.close()
@@ -160,10 +170,11 @@ class Pool:
 
     def _collect(self, on_progress: Callable[[str, float], None]) -> list[Outcome]:
         busy = self._busy()
+        listening = [worker for worker in self._workers if worker.task is not None or not worker.ready]
         deadlines = [w.started + w.task.wall_seconds for w in busy if w.task.wall_seconds is not None]
         timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-        ready = wait([worker.connection for worker in busy], timeout)
-        outcomes = [self._receive(worker, on_progress) for worker in busy if worker.connection in ready]
+        heard = wait([worker.connection for worker in listening], timeout)
+        outcomes = [self._receive(worker, on_progress) for worker in listening if worker.connection in heard]
         late = [w for w in busy if w.task and w.task.wall_seconds is not None
                 and time.monotonic() >= w.started + w.task.wall_seconds]  # fmt: skip
         outcomes += [self._bury(worker, f"took longer than {format_seconds(worker.task.wall_seconds)}")
@@ -175,7 +186,12 @@ class Pool:
             message = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(1.0)
+            if worker.task is None:
+                raise EngineError(f"no worker can be started: {_how_it_died(worker.process.exitcode)}") from None
             return self._bury(worker, _how_it_died(worker.process.exitcode))
+        if message[0] == "ready":
+            worker.ready = True
+            return None
         if message[0] == "progress":
             on_progress(worker.task.id, message[1])
             return None
@@ -214,6 +230,3 @@ def _how_it_died(exit_code: int | None) -> str:
         return f"its worker process died of {name}; most often that is a lack of memory or a fault in an engine"
     return f"its worker process ended with exit code {exit_code}"
 
-
-def _nothing(_progress: Callable[[float], None]) -> None:
-    return None

@@ -48,7 +48,7 @@ class UnitRunner:
         side_by_side: bool = True,
     ) -> dict[str, dict[str, Any]]:
         """Payload per task id: {"value", "error", "error_type", "seconds", "start", "finish", "peak_bytes",
-        "session", "kept"}.
+        "lost", "session", "kept"}.
 
         `start` and `finish` are seconds since this call began. `kept` says that it came from the store. An
         error is kept as well where it is the engine's verdict on the circuit; a worker that died, or was stopped
@@ -75,6 +75,7 @@ class UnitRunner:
                 "start": outcome.started - began,
                 "finish": outcome.finished - began,
                 "peak_bytes": outcome.peak_bytes,
+                "lost": outcome.lost,
             }
             if not outcome.lost:
                 self.store.keep_unit(unit.key, unit.kind, payload, self.session)

@@ -1,7 +1,7 @@
 """The process that runs tasks: warm, limited in memory, gone when its parent is.
 
-In: (function, arguments, memory limit) over a pipe. Out: ("progress", fraction) while it runs, then
-("done", value, peak bytes) or ("failed", error, peak bytes).
+In: (function, arguments, memory limit) over a pipe. Out: ("ready",) once it is warm; then for each task
+("progress", fraction) while it runs, and ("done", value, peak bytes) or ("failed", error, peak bytes).
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ _PROGRESS_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(connection: Connection) -> None:
-    """Run tasks until the pipe closes."""
+def serve(connection: Connection, warm_up: Callable[[], None] | None) -> None:
+    """Warm up, then run tasks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     # Failures come back as errors, with the reason; a second copy on stderr would only break the display.
     logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    while True:
-        try:
-            function, arguments, memory_bytes = connection.recv()
-        except (EOFError, OSError):
-            return
-        connection.send(_run(function, arguments, memory_bytes, connection))
+    if warm_up is not None:
+        warm_up()
+    try:
+        connection.send(("ready",))
+        while True:
+            connection.send(_run(*connection.recv(), connection))
+    except (EOFError, OSError):
+        return  # the parent has gone
 
 
 def _run(function: Callable, arguments: tuple, memory_bytes: int | None, connection: Connection) -> tuple:

@@ -7,6 +7,7 @@ kept apart and compete with nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +69,11 @@ class DeviceStage:
         value = float(np.mean([f.value for f in found]))
         low = float(np.sqrt(np.sum([(f.value - f.low) ** 2 for f in found]))) / len(found)
         high = float(np.sqrt(np.sum([(f.high - f.value) ** 2 for f in found]))) / len(found)
+        kinds = Counter(self.values[c.id]["fidelity_kind"] for c in circuits or self.circuits if self.fidelity(c))
+        named = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))
         return Measurement(
             value, value - low, value + high, "", sum(f.n for f in found), found[0].seed,
-            f"mean fidelity over {len(found)} circuits, shots counted; each by its own kind, see the circuits",
+            f"mean over {len(found)} circuits ({named}); n counts their shots",
             found[0].source,
         )  # fmt: skip
 
@@ -104,6 +107,8 @@ def run_device_stages(
     title = f"QPU workload: {configuration.title}"
     if any(sequence for sequence, _ in variants):
         title += ", with decoupling"
+    if any(label == PILOT for _, label in variants):
+        title += ", pilot shots too"
     expected = _EXPECTED_SECONDS_PER_CIRCUIT * len(units) / session.cores
     payloads = session.run_units(title, units, expected, {circuit.id: circuit.name for circuit in circuits})
     failed = {

@@ -7,7 +7,7 @@ kept in the store, so that analysis can be repeated without the device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from qrex.measure.coherence import IdleCoherence
 from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
 from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
+from qrex.measure.schedule import coupling_links
 from qrex.measure.sequences import X2, XY4
 from qrex.measure.statistics import median_measurement
 from qrex.measure.tomography import ProcessTomography
@@ -39,7 +40,8 @@ _Z95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigures:
-    """One side's figures; windows and Q are None where the device gave no window to ask at."""
+    """One side's figures; windows and Q are None where the device gave no window to ask at, figures of pairs
+    where no two qubits are coupled."""
 
     window_workload_seconds: float | None
     window_68_seconds: float | None
@@ -47,11 +49,11 @@ class DeviceFigures:
     q_68: Measurement | None
     ceiling_68: float | None
     rb_one: Measurement
-    rb_two: Measurement
+    rb_two: Measurement | None
     tomography: Measurement
     tomography_of: str
-    entanglement: EntanglementFigures
-    bell: Measurement
+    entanglement: EntanglementFigures | None
+    bell: Measurement | None
     windows: Mapping[str, WindowCoherence] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,19 +66,22 @@ def measure_device(
     windows = _windows(session, workload)
     protocols: dict[str, MeasureProtocol] = {
         "one-qubit benchmarking": CliffordRb.plan(target, seed=session.seed_for("rb1", side), width=1),
-        "two-qubit benchmarking": CliffordRb.plan(target, seed=session.seed_for("rb2", side), width=2),
         "process tomography": ProcessTomography.plan(target, gate="sx", seed=session.seed_for("tomography", side)),
-        "link quality": _links(session, side),
-        "Bell witness": BellWitness.plan(target),
     }
+    if coupling_links(target):
+        protocols |= {
+            "two-qubit benchmarking": CliffordRb.plan(target, seed=session.seed_for("rb2", side), width=2),
+            "link quality": _links(session, side),
+            "Bell witness": BellWitness.plan(target),
+        }
     if windows:
         protocols["coherence"] = _coherence(session, windows, side, decoupling)
     results = _measure(session, f"Measure the device, {side}", protocols, side)
-    figures = results["link quality"].figures()
+    paired, links = results.get("two-qubit benchmarking"), results.get("link quality")
     coherence: CoherenceResult | None = results.get("coherence")
     asked = dict(zip(windows, coherence.windows, strict=True)) if coherence else {}
     workload_window, window_68 = asked.get("workload"), asked.get("68")
-    bell = list(results["Bell witness"].values())
+    bell = list(results.get("Bell witness", {}).values())
     return DeviceFigures(
         window_workload_seconds=workload_window.window_seconds if workload_window else None,
         window_68_seconds=window_68.window_seconds if window_68 else None,
@@ -84,15 +89,11 @@ def measure_device(
         q_68=_with_percentile(window_68),
         ceiling_68=window_68.ceiling_median if window_68 else None,
         rb_one=results["one-qubit benchmarking"].median_error,
-        rb_two=results["two-qubit benchmarking"].median_error,
+        rb_two=paired.median_error if paired else None,
         tomography=results["process tomography"].median,
         tomography_of="sx",
-        entanglement=figures,
-        bell=median_measurement(
-            [m.value for m in bell], errors=[(m.high - m.low) / 2 / _Z95 for m in bell], n=sum(m.n for m in bell),
-            seed=session.seed_for("bell", side), method=f"median over {len(bell)} links; {bell[0].method}",
-            source=bell[0].source, limits=(0, 1),
-        ),
+        entanglement=links.figures() if links else None,
+        bell=_median_witness(bell, session.seed_for("bell", side)) if bell else None,
         windows=asked,
         conditions={
             "window τ_w": f"{workload_window.window_seconds * 1e6:.3g} µs" if workload_window else "none",
@@ -100,8 +101,16 @@ def measure_device(
             "context of Q": "neighbors in |+⟩",
             "decoupling inside Q's windows, after": decoupling or "none",
             "shots per device circuit": session.settings.metrology_shots,
-            "links per qubit": figures.links_per_qubit,
+            "links": len(links.links) if links else 0,
         },
+    )  # fmt: skip
+
+
+def _median_witness(witnesses: Sequence[Measurement], seed: int) -> Measurement:
+    return median_measurement(
+        [m.value for m in witnesses], errors=[(m.high - m.low) / 2 / _Z95 for m in witnesses],
+        n=sum(m.n for m in witnesses), seed=seed, method=f"median over {len(witnesses)} links; {witnesses[0].method}",
+        source=witnesses[0].source, limits=(0, 1),
     )  # fmt: skip
 
 
@@ -131,6 +140,8 @@ def compare_density(session: Session, before: DeviceStage, after: DeviceStage) -
 
     Both sides come from the same link decays, so the half-widths of the circuits add up in full.
     """
+    if not coupling_links(session.qpu.target):
+        return None
     protocol = _links(session, "before")
     links = _measure(session, "Measure the links", {"link quality": protocol}, "before")["link quality"]
     sides = [_mean_density(links, stage) for stage in (before, after)]

@@ -27,7 +27,6 @@ from qrex.expansion.rows import device_rows, judge, simulation_rows
 from qrex.expansion.session import Session, Settings
 from qrex.expansion.simulation import SimulationStage, run_baseline, run_expanded
 from qrex.expansion.summarize import balancer_row, summarize
-from qrex.expansion.timing import spread, time_fixed_work
 from qrex.platform import Platform, load_platform
 from qrex.profile import profile_circuit
 from qrex.report import CircuitRow, MechanismRow, Summary, ThresholdRow
@@ -93,7 +92,6 @@ class Expansion:
         self._options: dict[Configuration, DeviceOption] = {}
         self._balancer: tuple[MechanismRow, SimulationStage] | None = None
         self._thresholds: dict[tuple[str, float], ThresholdRow] = {}
-        self._clock: list[float] = []
 
     def __enter__(self) -> Expansion:
         return self
@@ -117,10 +115,7 @@ class Expansion:
     @cached_property
     def baseline_simulation(self) -> SimulationStage:
         """Aer's automatic method, one circuit at a time."""
-        self._clock += time_fixed_work()
-        stage = run_baseline(self._session)
-        self._clock += time_fixed_work()
-        return stage
+        return run_baseline(self._session)
 
     @cached_property
     def baseline_device(self) -> DeviceStage | None:
@@ -208,10 +203,11 @@ class Expansion:
         """Whether the lower 95 % bound of E after reaches `density` (despite its name: a density, in ebits
         per qubit)."""
         figures = self.after
-        measured = figures.entanglement.density if figures else None
-        note = "this platform has no QPU"
-        if figures is not None:
-            links = figures.entanglement.links_per_qubit
+        entanglement = figures.entanglement if figures else None
+        measured = entanglement.density if entanglement else None
+        note = "this platform has no QPU" if figures is None else "no two qubits of this device are coupled"
+        if entanglement is not None:
+            links = entanglement.links_per_qubit
             note = f"{links:.2f} links per qubit bound E on this lattice"
             if links < density:
                 note += f": {density:g} cannot exist on it"
@@ -233,7 +229,6 @@ class Expansion:
             mechanisms=self._rows(),
             thresholds=tuple(self._thresholds.values()),
             rows=rows,
-            timing_spread=spread(self._clock),
             command=self._command,
         )
 
@@ -316,10 +311,8 @@ class Expansion:
         if self._balancer is None:
             baseline = self.baseline_simulation
             chosen = run_expanded(self._session, side_by_side=False, probes=_outcomes(baseline))
-            self._clock += time_fixed_work()
             both = run_expanded(self._session, side_by_side=True, probes=_outcomes(baseline, chosen))
-            self._clock += time_fixed_work()
-            self._balancer = balancer_row(baseline, chosen, both, spread(self._clock))
+            self._balancer = balancer_row(baseline, chosen, both)
         return self._balancer[0]
 
     def _after_simulation(self) -> SimulationStage:

@@ -64,6 +64,14 @@ def simulation_rows(
     )
 
 
+_LEAST_TOLD_BYTES = 1_000_000
+
+
+def _told(peak_bytes: int) -> int | None:
+    """A warm worker reuses memory that it holds: growth below a megabyte says nothing of what a run needed."""
+    return peak_bytes if peak_bytes >= _LEAST_TOLD_BYTES else None
+
+
 _DOES_NOT_FIT = ("InfeasibleError", "MemoryLimitError")
 
 
@@ -84,9 +92,9 @@ def _simulated_side(
     if judged is None and chosen is not None:
         why += f"; stated infidelity at most {chosen.cost.infidelity:.1g}"
     return Side(
-        "ran", engine, why, payload["seconds"],
-        chosen.cost.seconds if chosen else None, payload["peak_bytes"], chosen.cost.peak_bytes if chosen else None,
-        None, Measurement.from_dict(judged["fidelity"]) if judged else None,
+        "ran", engine, why, payload["seconds"], chosen.cost.seconds if chosen else None,
+        _told(payload["peak_bytes"]), chosen.cost.peak_bytes if chosen else None, None,
+        Measurement.from_dict(judged["fidelity"]) if judged else None,
         judged["kind"] if judged else "", judged["perfect"] if judged else None,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -20,9 +21,9 @@ import psutil
 from qrex import __version__
 from qrex.balance import CostConstants, calibrate
 from qrex.circuits import Circuit, Workload
-from qrex.errors import InfeasibleError
+from qrex.errors import InfeasibleError, InputError
 from qrex.execute import Pool, Task, UnitRunner, WorkUnit
-from qrex.execute.jobs import open_qpu_once
+from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
 from qrex.store import Store
 from qrex.telemetry import StageProgress
@@ -88,7 +89,10 @@ class Session:
 
     @property
     def scratch_dir(self) -> str | None:
-        return self.settings.scratch_dir or self.platform.limits.scratch_dir
+        folder = self.settings.scratch_dir or self.platform.limits.scratch_dir
+        if folder is not None and not Path(folder).is_dir():
+            raise InputError(f"the scratch folder {folder!r} does not exist; make it, or name another with --scratch")
+        return folder
 
     @cached_property
     def cores(self) -> int:
@@ -167,7 +171,7 @@ class Session:
     @cached_property
     def pool(self) -> Pool:
         # The budget may come from a probe of days ago: never promise more than is free now.
-        pool = Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available))
+        pool = Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available), warm_engines)
         pool.warm()
         return pool
 

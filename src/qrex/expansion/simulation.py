@@ -22,6 +22,7 @@ from qrex.errors import InfeasibleError, InputError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.jobs import SimulationRequest, simulate
 from qrex.expansion.session import Session
+from qrex.expansion.timing import spread, time_fixed_work
 from qrex.profile import Profile, profile_circuit
 from qrex.store import content_key
 from qrex.telemetry import Utilization, UtilizationSampler
@@ -46,7 +47,8 @@ class SimulationStage:
 
     `payloads` by circuit id: {"value": {"counts", "probabilities", "metadata"} or None, "error", "seconds",
     "peak_bytes", …}. `routes` by circuit id where an engine was chosen; `refused` by circuit id where none
-    could be.
+    could be. `timing_spread` is the 95 % range of a fixed computation, repeated right before and after the
+    pass, over its median.
     """
 
     title: str
@@ -57,6 +59,7 @@ class SimulationStage:
     makespan_seconds: float
     decision_seconds: float
     sessions: int
+    timing_spread: tuple[float, float]
     utilization: Utilization | None
 
     def finished(self) -> tuple[Circuit, ...]:
@@ -206,22 +209,30 @@ def _run(session, title, units, routes, refused, decision_seconds, *, side_by_si
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
     _ = session.pool  # workers start before the clock does, on both sides
+    steadiness = [] if kept else time_fixed_work()
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
         )
-    record = kept.payload if kept else _record(payloads, sampler.utilization, decision_seconds)
-    if kept is None:
-        session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
+    if kept:
+        record = kept.payload
+    else:
+        steadiness += time_fixed_work()
+        record = _record(payloads, sampler.utilization, decision_seconds, spread(steadiness))
+        # What was stopped or died is tried again next time: then this pass is not the one that is reported.
+        if not any(payload.get("lost") for payload in payloads.values()):
+            session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
         _keep_predictions(session, units, payloads, routes)
     return SimulationStage(
         title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
-        record["decision_seconds"], record["sessions"],
+        record["decision_seconds"], record["sessions"], tuple(record["spread"]),
         Utilization.from_dict(record["utilization"]) if record["utilization"] else None,
     )  # fmt: skip
 
 
-def _record(payloads, seen: Utilization, decision_seconds: float) -> dict[str, Any]:
+def _record(
+    payloads, seen: Utilization, decision_seconds: float, timing_spread: tuple[float, float]
+) -> dict[str, Any]:
     spans: dict[str, float] = {}
     for payload in payloads.values():
         spans[payload["session"]] = max(spans.get(payload["session"], 0.0), payload["finish"])
@@ -231,6 +242,7 @@ def _record(payloads, seen: Utilization, decision_seconds: float) -> dict[str, A
         "makespan_seconds": sum(spans.values()) + decision_seconds,
         "decision_seconds": decision_seconds,
         "sessions": len(spans),
+        "spread": list(timing_spread),
         "utilization": seen.to_dict() if watched else None,
     }
 

@@ -39,8 +39,8 @@ _NOTES = (
     "device's undecoupled median is 0.68, and at τ_w, where this workload idles.",
     "The founding text asks for an entanglement density of 3.84; here E is the hashing bound over usable links, and a "
     "fixed lattice bounds it by its links per qubit.",
-    "Peak memory of a circuit is the growth of its worker's resident memory while it ran: 0 where memory that the "
-    "worker held already was enough.",
+    "Peak memory of a circuit is the growth of its worker's resident memory while it ran; it is not told where that is "
+    "under a megabyte, since a warm worker reuses memory that it holds.",
     "p-values of agreement are not corrected for their number: of thirty circuits one below 0.03 is to be expected.",
     "CPU usage is shown beside the makespan, never alone: busy cores can be wasted ones.",
 )
@@ -50,18 +50,17 @@ def balancer_row(
     baseline: SimulationStage,
     chosen: SimulationStage,
     together: SimulationStage,
-    timing_spread: tuple[float, float],
 ) -> tuple[MechanismRow, SimulationStage]:
     """The row, and the stage that is kept: side by side only where that was faster and lost nothing."""
     engines = Comparison(
-        "engine_choice", "Makespan with engines chosen", seconds_measurement(baseline, timing_spread),
-        seconds_measurement(chosen, timing_spread), "lower", "cpu-and-gpu-usage",
+        "engine_choice", "Makespan with engines chosen", seconds_measurement(baseline),
+        seconds_measurement(chosen), "lower", "cpu-and-gpu-usage",
         f"one at a time; finished {len(baseline.finished())} before, {len(chosen.finished())} after; toggled from "
         "the baseline",
     )  # fmt: skip
     packing = Comparison(
-        "side_by_side", "Makespan with circuits side by side", seconds_measurement(chosen, timing_spread),
-        seconds_measurement(together, timing_spread), "lower", "cpu-and-gpu-usage",
+        "side_by_side", "Makespan with circuits side by side", seconds_measurement(chosen),
+        seconds_measurement(together), "lower", "cpu-and-gpu-usage",
         "toggled from engines chosen, one at a time",
     )  # fmt: skip
     nothing_lost = len(together.finished()) >= len(chosen.finished())
@@ -97,7 +96,6 @@ def summarize(
     mechanisms: tuple[MechanismRow, ...],
     thresholds: tuple[ThresholdRow, ...],
     rows: tuple[CircuitRow, ...],
-    timing_spread: tuple[float, float],
     command: str,
 ) -> Summary:
     """Pairs are (before, after)."""
@@ -110,7 +108,7 @@ def summarize(
         created_at=now,
         qrex_version=__version__,
         seed=session.settings.seed,
-        classical=classical_table(session, *simulations, timing_spread),
+        classical=classical_table(session, *simulations),
         quantum=quantum_table(*figures, *devices),
         implications=implications_table(),
         outlook=outlook_table(),
@@ -120,9 +118,17 @@ def summarize(
         unreadable={origin: str(error) for origin, error in session.workload.failures.items()},
         conditions=_conditions(session, figures[0], devices),
         timings=dict(session.timings),
-        notes=_NOTES,
+        notes=_NOTES + _unused_qpus(session),
         command=command,
     )
+
+
+def _unused_qpus(session: Session) -> tuple[str, ...]:
+    first, *others = session.platform.qpus or (None,)
+    if not others:
+        return ()
+    names = ", ".join(qpu.name for qpu in others)
+    return (f"Only the platform's first QPU, {first.name}, was used; left out: {names}.",)
 
 
 def _qpu(session: Session) -> dict[str, Any]:

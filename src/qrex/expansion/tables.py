@@ -15,28 +15,30 @@ from qrex.measure.coherence_result import WindowCoherence, closure
 
 __all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table", "seconds_measurement"]
 
+_FEWEST_SAMPLES = 5  # a shorter pass says nothing of how busy it was
 _USAGE, _MEMORY, _STORAGE = "cpu-and-gpu-usage", "effective-memory", "effective-storage"
 _Q, _E = "q-quantum-coherence", "e-entanglement-density"
 
 
-def seconds_measurement(stage: SimulationStage, timing_spread: tuple[float, float]) -> Measurement:
-    """The makespan. One run has no spread of its own: the interval is that of a fixed computation repeated
-    on this host during the job, `timing_spread` as (low, high) ratios to its median."""
+def seconds_measurement(stage: SimulationStage) -> Measurement:
+    """The makespan. One pass has no spread of its own: the interval is that of a fixed computation repeated
+    on this host right before and after it."""
     value = stage.makespan_seconds
-    low, high = timing_spread
+    low, high = stage.timing_spread
     return Measurement(
         value, value * min(low, 1.0), value * max(high, 1.0), "s", len(stage.finished()) or 1, None,
         "wall time of one pass over the circuits, deciding included; n counts circuits; interval: 95 % range of a "
-        "fixed computation repeated on this host during the job",
+        "fixed computation repeated on this host right before and after",
         "host", {"sessions": stage.sessions, "decision_seconds": stage.decision_seconds},
     )  # fmt: skip
 
 
 def classical_table(
-    session: Session, before: SimulationStage, after: SimulationStage, timing_spread: tuple[float, float]
+    session: Session, before: SimulationStage, after: SimulationStage
 ) -> tuple[Comparison, ...]:
     def of(stage: SimulationStage, name: str) -> Measurement | None:
-        return getattr(stage.utilization, name) if stage.utilization else None
+        seen = stage.utilization
+        return getattr(seen, name) if seen and len(seen.samples) > _FEWEST_SAMPLES else None
 
     gpu = "no figure: the engines of this version do not use a GPU" if session.host.gpus else "this host has no GPU"
     timed = bool(before.circuits)
@@ -51,8 +53,8 @@ def classical_table(
                    "65 % → 78 %"),
         Comparison("gpu_usage", "GPU usage", None, None, "neither", _USAGE, gpu, "72 % → 89 %"),
         Comparison("makespan", "Makespan of simulations",
-                   seconds_measurement(before, timing_spread) if timed else None,
-                   seconds_measurement(after, timing_spread) if timed else None, "lower", _USAGE,
+                   seconds_measurement(before) if timed else None,
+                   seconds_measurement(after) if timed else None, "lower", _USAGE,
                    f"{len(before.finished())} of {len(before.circuits)} circuits finished before, "
                    f"{len(after.finished())} after{_others(before, after)}"),
         Comparison("peak_memory", "Peak memory of simulations", of(before, "peak_memory"),
@@ -92,7 +94,6 @@ def quantum_table(
             Comparison("entanglement", "Entanglement density E", None, None, "higher", _E, note, "1.2 → 3.84"),
         )
     after = after or before
-    e_before, e_after = before.entanglement, after.entanglement
     rows = []
     if before.q_68 is not None:
         rows.append(
@@ -108,9 +109,8 @@ def quantum_table(
                        + _beside(before.windows["workload"], after.windows["workload"], before.q_workload.seed)),
         )  # fmt: skip
     rows += [
-        Comparison("entanglement", "Entanglement density E", e_before.density, e_after.density, "higher", _E,
-                   f"all links of the device, {e_before.links_per_qubit:.2f} per qubit; after: a held-out repeat with "
-                   "other seeds", "1.2 → 3.84"),
+        Comparison("entanglement", "Entanglement density E", _of(before, "density"), _of(after, "density"),
+                   "higher", _E, _links_note(before), "1.2 → 3.84"),
         fidelity_comparison("workload_fidelity", workload_before, workload_after, workload_before.circuits,
                             "every circuit by its own kind: see the circuits"),
         Comparison("rb_one_qubit", "Error per one-qubit Clifford", before.rb_one, after.rb_one, "lower", _E),
@@ -119,17 +119,30 @@ def quantum_table(
                    after.tomography, "higher", _Q, "one-qubit process tomography, median over qubits"),
         Comparison("bell_witness", "Bell witness, median over links", before.bell, after.bell, "higher", _E,
                    "state preparation and readout included"),
-        Comparison("entanglement_simultaneous", "E_sim, links that may fire at once", e_before.simultaneous,
-                   e_after.simultaneous, "higher", _E),
-        Comparison("entanglement_weighted", "E_F, fidelity-weighted links", e_before.fidelity_weighted,
-                   e_after.fidelity_weighted, "higher", _E, "for comparison only: a separable pair would score 0.5"),
-        Comparison("entanglement_rate", "E_rate over a schedule of all links", e_before.rate, e_after.rate, "higher",
-                   _E),
-        Comparison("entanglement_connectivity", "λ₂ of the ebit-weighted Laplacian", e_before.connectivity,
-                   e_after.connectivity, "higher", _E),
-        Comparison("entanglement_min_cut", "Minimum cut in ebits", e_before.min_cut, e_after.min_cut, "higher", _E),
+    ]  # fmt: skip
+    rows += [
+        Comparison(f"entanglement_{key}", title, _of(before, name), _of(after, name), "higher", _E, note)
+        for key, name, title, note in (
+            ("simultaneous", "simultaneous", "E_sim, links that may fire at once", ""),
+            ("weighted", "fidelity_weighted", "E_F, fidelity-weighted links",
+             "for comparison only: a separable pair would score 0.5"),
+            ("rate", "rate", "E_rate over a schedule of all links", ""),
+            ("connectivity", "connectivity", "λ₂ of the ebit-weighted Laplacian", ""),
+            ("min_cut", "min_cut", "Minimum cut in ebits", ""),
+        )
     ]  # fmt: skip
     return tuple(rows)
+
+
+def _of(figures: DeviceFigures, name: str) -> Measurement | None:
+    return getattr(figures.entanglement, name) if figures.entanglement else None
+
+
+def _links_note(figures: DeviceFigures) -> str:
+    if figures.entanglement is None:
+        return "no two qubits of this device are coupled"
+    links = figures.entanglement.links_per_qubit
+    return f"all links of the device, {links:.2f} per qubit; after: a held-out repeat with other seeds"
 
 
 def _beside(before: WindowCoherence, after: WindowCoherence, seed: int | None) -> str:

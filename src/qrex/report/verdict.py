@@ -59,9 +59,6 @@ def verdict_sentence(summary: Summary) -> str:
         clauses.append(_listed([_movement(c) for c in improved[:_NAMED]] + more))
     else:
         clauses.append("No figure improved beyond its 95 % interval")
-    changed = [c for c in tables if c.verdict == "changed"]
-    if changed:
-        clauses.append(_listed([_movement(c) for c in changed[:_NAMED]]))
     if runs := _runs(summary):
         clauses.append(runs)
     if worse:
