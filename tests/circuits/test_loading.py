@@ -229,3 +229,13 @@ def test_the_examples_agree_with_qiskits_complete_importers(file):
 def test_importing_the_room_does_not_load_qiskit():
     code = "import sys, qrex.circuits; print('qiskit' in sys.modules, 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
+
+
+def test_a_file_name_that_is_not_utf8_becomes_text_that_can_be_written(tmp_path):
+    name = os.fsencode(tmp_path) + b"/bad\xff.qasm"
+    with open(name, "w") as file:
+        file.write('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\ncreg c[1];\nx q[0];\nmeasure q -> c;\n')
+    (circuit,) = load_workload(tmp_path).circuits
+    circuit.name.encode()
+    circuit.origin.encode()
+    assert circuit.name.startswith("bad")

@@ -151,3 +151,30 @@ def test_a_script_without_a_main_guard_does_not_start_itself_again(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout.count("started") == 1
     assert "isinstance() arg 2" in done.stdout
+
+
+def warm_slowly():
+    time.sleep(0.6)
+    os.environ["QREX_TEST_WARM"] = "yes"
+
+
+def is_warm(_progress):
+    return os.environ.get("QREX_TEST_WARM")
+
+
+def test_warming_up_is_in_no_tasks_time():
+    with Pool(cores=1, memory_bytes=GB, warm_up=warm_slowly) as small:
+        tasks = [Task("slow", sleep, (30,), wall_seconds=0.2), Task("quick", is_warm, (), wall_seconds=0.4)]
+        outcomes = small.run(tasks)
+    assert outcomes["slow"].lost
+    # The replacement of the worker that was stopped is warm as well, and its warming counted against nothing.
+    assert outcomes["quick"].value == "yes"
+
+
+def test_what_was_stopped_is_tried_again(pool, tmp_path):
+    unit = WorkUnit("sleep", {"n": 1}, Task("t", sleep, (30,), wall_seconds=0.2))
+    quick = WorkUnit("sleep", {"n": 1}, Task("t", sleep, (0.0,), wall_seconds=5))
+    with Store(tmp_path / "s.db") as store:
+        assert UnitRunner(store, pool).run([unit])["t"]["lost"]
+        again = UnitRunner(store, pool).run([quick])["t"]
+    assert again["value"] is not None and not again["kept"]

@@ -1,0 +1,44 @@
+import time
+
+import pytest
+
+from qrex.execute import Task
+from qrex.expansion.session import Session, Settings
+from qrex.expansion.simulation import _run
+from qrex.store import Store
+from qrex.telemetry import SilentProgress
+
+
+def slow_the_first_time(marker, _progress):
+    if not marker.exists():
+        marker.touch()
+        time.sleep(30)
+    time.sleep(0.3)
+    return {"counts": {"0": 1}, "probabilities": {}, "metadata": {}}
+
+
+@pytest.fixture
+def session(small_workload, manila, store_path):
+    with (
+        Store(store_path) as store,
+        Session(small_workload, manila, Settings(seed=1), store, SilentProgress()) as opened,
+    ):
+        yield opened
+
+
+def test_a_pass_with_a_stopped_circuit_is_not_reported_for_the_finished_one(session, tmp_path):
+    circuit = session.workload.circuits[0]
+
+    def units(limit):
+        task = Task(circuit.id, slow_the_first_time, (tmp_path / "marker",), wall_seconds=limit)
+        return [session.unit("test", {"folder": str(tmp_path)}, task)]
+
+    def run(limit):
+        return _run(session, f"Test {tmp_path}", units(limit), {}, {}, 0.0, side_by_side=False)
+
+    stopped = run(2)
+    assert stopped.counts(circuit) is None
+    finished = run(60)
+    assert finished.counts(circuit) == {"0": 1}, finished.payloads
+    assert finished.makespan_seconds != stopped.makespan_seconds
+    assert run(60).makespan_seconds == finished.makespan_seconds
