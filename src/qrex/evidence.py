@@ -76,9 +76,13 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Improved or worse only where the 95 % intervals do not overlap."""
+        """Improved, worse or changed only where the 95 % intervals do not overlap; figures without a spread
+        (one sample tells none) only where they also differ by more than 1 %."""
         if self.before is None or self.after is None:
             return "not measured"
+        pointlike = self.before.low == self.before.high or self.after.low == self.after.high
+        if pointlike and abs(self.after.value - self.before.value) <= 0.01 * abs(self.before.value):
+            return "no significant difference"
         if self.after.low <= self.before.high and self.before.low <= self.after.high:
             return "no significant difference"
         if self.better == "neither":

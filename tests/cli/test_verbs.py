@@ -86,7 +86,8 @@ def test_run_counts_shots_once(qrex, constants, bell):
     # Two fair outcomes: five standard deviations of the binomial are 50.
     assert abs(row["counts"]["00"] - 200) < 50
     again = qrex("run", bell, "--shots", 400, "--json")
-    assert again.json == first.json  # seconds too: it is the kept run
+    assert (first.json[0]["kept"], again.json[0]["kept"]) == (False, True)
+    assert again.json == [row | {"kept": True}]  # seconds too: it is the kept run
     kept = qrex("show", "--predictions", "--json").json
     assert any(entry["circuit_id"] == row["id"] for entry in kept)
     assert "predicted time" in qrex("show", "--predictions").out

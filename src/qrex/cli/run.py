@@ -85,6 +85,7 @@ def _simulate(session, engine: str | None) -> list[dict]:
         payload, chosen = stage.payloads[circuit.id], stage.routes[circuit.id]
         row |= {
             "engine": chosen.engine,
+            "kept": payload["kept"],
             "reason": chosen.reason,
             "seconds": payload["seconds"],
             "predicted_seconds": chosen.cost.seconds,
@@ -158,7 +159,7 @@ def _where(row: dict) -> str:
 
     took = format_seconds(row["seconds"])
     if "source" not in row:
-        return f"on {row['engine']} in {took}"
+        return f"on {row['engine']} in {took}{', kept from an earlier run' if row['kept'] else ''}"
     device = "" if row["device_seconds"] is None else f"{format_seconds(row['device_seconds'])} of device time"
     if row["source"] == "simulated":
         return f"on {row['engine']}, simulated in {took} ({device} by the model)"

@@ -77,11 +77,16 @@ def paired_difference(
 
 
 def fidelity_comparison(
-    key: str, before: DeviceStage, after: DeviceStage, circuits: Sequence[Circuit], note: str = ""
+    key: str,
+    before: DeviceStage,
+    after: DeviceStage,
+    circuits: Sequence[Circuit],
+    note: str = "",
+    title: str = "Mean fidelity on the QPU",
 ) -> Comparison:
     both = tuple(c for c in circuits if before.fidelity(c) is not None and after.fidelity(c) is not None)
     return Comparison(
-        key, "Mean fidelity on the QPU", before.mean_fidelity(both) if both else None,
+        key, title, before.mean_fidelity(both) if both else None,
         after.mean_fidelity(both) if both else None, "higher", FIDELITY, note,
     )  # fmt: skip
 
@@ -160,7 +165,8 @@ def decoupling_row(
         "circuits_with_pulses": len(filled),
     }
     contributions = (
-        fidelity_comparison("decoupling_fidelity", without, with_it, filled, f"{len(filled)} circuits got pulses"),
+        fidelity_comparison("decoupling_fidelity", without, with_it, filled, "every circuit that pulses fit in",
+                            f"Mean fidelity of all {len(filled)} circuits with pulses"),
         *coherence,
     )
     users = tuple(c for c in with_it.circuits if kept[c.id].configuration.decoupling is not None)
@@ -168,14 +174,15 @@ def decoupling_row(
     if difference is None:
         reason = "no idle window of the workload was long enough for a pulse"
     else:
-        reason = f"applied everywhere it would change fidelity by {difference}; {_kept_text(len(users), len(kept))}"
+        reason = f"applied everywhere it would change fidelity by {difference}, paired; "
+        reason += _kept_text(len(users), len(kept))
         if users:
             plain = {c.id: undecoupled[kept[c.id].configuration.layout_candidates] for c in users}
             before, after = merged_stage(users, plain), merged_stage(users, kept)
-            contributions = (
-                fidelity_comparison("decoupling_kept", before, after, users, "where kept; before: same layout, none"),
-                *contributions,
-            )
+            contributions += (
+                fidelity_comparison("decoupling_kept", before, after, users, "before: the same layout, no pulses",
+                                    f"Mean fidelity of the {len(users)} circuits that keep it"),
+            )  # fmt: skip
             reason += f", where it changed fidelity by {paired_difference(before, after, users)}"
         if users and not any(c.verdict == "improved" for c in coherence):
             reason += (
@@ -186,7 +193,8 @@ def decoupling_row(
             reason += ". Decoupling refocuses only noise that has memory, and its pulses cost what they cost"
     return MechanismRow(
         "apply_dynamical_decoupling", f"Dynamical decoupling ({sequence})",
-        "applied" if users else "measured, not applied", reason, contributions, "the baseline", details,
+        "applied" if users else "measured, not applied", reason, contributions,
+        "the baseline; for circuits that keep it, the same layout without it", details,
     )  # fmt: skip
 
 
@@ -209,14 +217,14 @@ def layout_row(
     }
     device_seconds = Comparison(
         "layout_device_seconds", "QPU time of the workload", _device_seconds(without), _device_seconds(with_it),
-        "lower", "vqe-and-hhl-runtime", "modelled: shots × (repetition delay + circuit duration)",
+        "neither", "vqe-and-hhl-runtime", "modelled: shots × (repetition delay + circuit duration)",
     )  # fmt: skip
     fidelity = fidelity_comparison("layout_fidelity", without, with_it, with_it.circuits)
     users = sum(option.configuration.layout_candidates > 0 for option in kept.values())
     difference = paired_difference(without, with_it, with_it.circuits)
-    reason = "fixed lattice: chose the best sub-lattice and mapping instead; "
+    reason = f"fixed lattice: {'chose' if users else 'tried'} the best sub-lattice and mapping instead; "
     if difference is not None:
-        reason += f"applied everywhere it changes fidelity by {difference}; "
+        reason += f"applied everywhere it would change fidelity by {difference}, paired; "
     reason += _kept_text(users, len(kept))
     return MechanismRow(
         "reconfigure_trap_layout", "Layout on a fixed lattice", "applied" if users else "measured, not applied",

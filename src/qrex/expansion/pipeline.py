@@ -193,7 +193,7 @@ class Expansion:
             ceiling = figures.ceiling_68
             note = "no window τ_68 was found" if ceiling is None else f"T1 and T2 alone would allow {ceiling:.3f}"
         row = ThresholdRow(
-            "validate_coherence_threshold", "Coherence Q(τ_68) after, lower 95 % bound", threshold, measured,
+            "validate_coherence_threshold", "Coherence Q(τ_68) after", threshold, measured,
             measured is not None and measured.low >= threshold, required, note,
         )  # fmt: skip
         self._thresholds["validate_coherence_threshold", threshold] = row
@@ -212,7 +212,7 @@ class Expansion:
             if links < density:
                 note += f": {density:g} cannot exist on it"
         row = ThresholdRow(
-            "verify_entanglement_fidelity", "Entanglement density E after, lower 95 % bound", density, measured,
+            "verify_entanglement_fidelity", "Entanglement density E after", density, measured,
             measured is not None and measured.low >= density, required, note,
         )  # fmt: skip
         self._thresholds["verify_entanglement_fidelity", density] = row
@@ -321,6 +321,8 @@ class Expansion:
     @cached_property
     def after(self) -> DeviceFigures | None:
         """The device's figures again, with other seeds. Q's windows are decoupled where most circuits are."""
+        if self.before is None:  # measured first, so that windows and order are those of the report
+            return None
         return self._figures("after", self._window_sequence())
 
     def _window_sequence(self) -> str | None:

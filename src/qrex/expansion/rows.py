@@ -88,7 +88,7 @@ def _simulated_side(
     judged = judgement[side]
     why = chosen.reason if chosen else "what a plain user gets: Aer's automatic method, one circuit at a time"
     if judgement["agreement"] is not None:
-        why += f"; both sides' counts agree with p = {judgement['agreement']:.2g}"
+        why += f"; two-sample test of both sides' counts: p = {judgement['agreement']:.2g}"
     if judged is None and chosen is not None:
         why += f"; stated infidelity at most {chosen.cost.infidelity:.1g}"
     return Side(

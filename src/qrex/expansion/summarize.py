@@ -41,7 +41,9 @@ _NOTES = (
     "fixed lattice bounds it by its links per qubit.",
     "Peak memory of a circuit is the growth of its worker's resident memory while it ran; it is not told where that is "
     "under a megabyte, since a warm worker reuses memory that it holds.",
-    "p-values of agreement are not corrected for their number: of thirty circuits one below 0.03 is to be expected.",
+    "The p-values of two-sample tests are not corrected for their number: of thirty circuits one below 0.03 is to be "
+    "expected, and only one below 0.001 deserves a look.",
+    "A memory budget covers what runs allot; each worker process holds some 200 MB of Python beside it.",
     "CPU usage is shown beside the makespan, never alone: busy cores can be wasted ones.",
 )
 

@@ -67,6 +67,9 @@ def resource_expansion(
             session.store.start_run(run_id, "expand", session.workload.name, {"command": command})
             try:
                 summary = _all_nine(x, *thresholds)
+            except KeyboardInterrupt:
+                session.store.finish_run(run_id, "interrupted", None)
+                raise
             except BaseException:
                 session.store.finish_run(run_id, "failed", None)
                 raise

@@ -55,5 +55,8 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     for row in summary.thresholds:
         result = "not measured" if row.measured is None else "passed" if row.passed else "missed"
         measured = f"{value_text(row.measured)} {interval_text(row.measured)}".strip()
-        line = f"{clean(row.call, 60)}: {result} (asked {row.asked:g}, {clean(row.title, 48)} {measured})"
+        line = f"{clean(row.call, 60)}: {result} ({clean(row.title, 48)} {measured}"
+        if row.measured is not None:
+            line += f", its lower bound {row.measured.low:.3g}"
+        line += f", asked {row.asked:g})"
         console.print(Text(line, style="" if result == "passed" else "dim"))

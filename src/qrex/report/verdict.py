@@ -40,7 +40,7 @@ def _titles(group: list[Comparison]) -> str:
 def _runs(summary: Summary) -> str:
     before = sum(row.before.outcome == "ran" for row in summary.circuits)
     after = sum(row.after.outcome == "ran" for row in summary.circuits)
-    if before == after:
+    if before == after == len(summary.circuits):
         return ""
     return f"{after} of {len(summary.circuits)} circuit runs finished, {before} before"
 

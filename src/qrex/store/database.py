@@ -177,7 +177,7 @@ class Store:
         with self._writing() as connection:
             connection.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, 'running', NULL, ?, NULL) "
-                "ON CONFLICT (id) DO UPDATE SET status = 'running', started_at = excluded.started_at",
+                "ON CONFLICT (id) DO UPDATE SET status = 'running'",
                 (run_id, verb, title, json.dumps(arguments), time.time()),
             )
 

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS runs (
     verb TEXT NOT NULL,
     title TEXT NOT NULL,
     arguments TEXT NOT NULL,
-    status TEXT NOT NULL,          -- 'running', 'done', 'failed'
+    status TEXT NOT NULL,          -- 'running', 'done', 'failed', 'interrupted'
     result TEXT,
     started_at REAL NOT NULL,
     finished_at REAL

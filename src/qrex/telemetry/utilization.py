@@ -246,7 +246,7 @@ class UtilizationSampler:
         low, high = block_bootstrap_ratio(used, room, self._seed)
         # CPU time is counted in whole ticks: no interval is narrower than one tick at each end.
         tick = 2.0 / os.sysconf("SC_CLK_TCK") / max(sum(room), 1e-9)
-        low, high = max(0.0, min(low, value - tick)), max(high, value + tick)
+        low, high = max(0.0, min(low, value - tick)), max(value, min(1.0, max(high, value + tick)))
         return Measurement(
             value=value, low=low, high=high, unit="", n=len(pairs), seed=self._seed,
             method=f"{what} ({cores} cores); 95 % interval by circular block bootstrap over n samples",
