@@ -118,7 +118,7 @@ def summarize(
         thresholds=thresholds,
         circuits=rows,
         unreadable={origin: str(error) for origin, error in session.workload.failures.items()},
-        conditions=_conditions(session, figures[0], devices),
+        conditions=_conditions(session, figures[0], devices) | _disk_traffic(simulations),
         timings=dict(session.timings),
         notes=_NOTES + _unused_qpus(session),
         command=command,
@@ -145,6 +145,16 @@ def _qpu(session: Session) -> dict[str, Any]:
         "calibration_id": qpu.calibration_id,
         "rep_delay_seconds": qpu.rep_delay_seconds,
         "noise": qpu.noise_description,
+    }
+
+
+def _disk_traffic(simulations: tuple[SimulationStage, SimulationStage]) -> dict[str, str]:
+    """What the simulations read from and wrote to disks, as the operating system counted it."""
+    return {
+        f"disk traffic of simulations, {side}": f"{format_bytes(seen.read_bytes)} read, "
+        f"{format_bytes(seen.written_bytes)} written"
+        for side, stage in zip(("before", "after"), simulations, strict=True)
+        if (seen := stage.utilization) is not None
     }
 
 
