@@ -1,10 +1,11 @@
 import time
+from dataclasses import replace
 
 import pytest
 
 from qrex.execute import Task
 from qrex.expansion.session import Session, Settings
-from qrex.expansion.simulation import _run
+from qrex.expansion.simulation import _run, run_baseline
 from qrex.store import Store
 from qrex.telemetry import SilentProgress
 
@@ -42,3 +43,15 @@ def test_a_pass_with_a_stopped_circuit_is_not_reported_for_the_finished_one(sess
     assert finished.counts(circuit) == {"0": 1}, finished.payloads
     assert finished.makespan_seconds != stopped.makespan_seconds
     assert run(60).makespan_seconds == finished.makespan_seconds
+
+
+def test_a_timed_pass_takes_nothing_from_another_workloads_pass(session, manila, small_workload):
+    whole = run_baseline(session)
+    part = replace(small_workload, circuits=small_workload.circuits[:1])
+    with Session(part, manila, Settings(seed=1), session.store, SilentProgress()) as other:
+        alone = run_baseline(other)
+    (payload,) = alone.payloads.values()
+    assert not payload["kept"], "its times count from the start of another pass"
+    assert alone.makespan_seconds == payload["finish"]
+    assert all(p["kept"] for p in run_baseline(session).payloads.values())
+    assert run_baseline(session).makespan_seconds == whole.makespan_seconds

@@ -115,6 +115,14 @@ def test_calls_repeat_as_no_ops_and_only_what_was_called_is_applied(small_worklo
     assert row(made, "turns_40", "simulate").after.outcome == "unsupported"
 
 
+def test_figures_after_follow_a_mechanism_that_is_called_later(small_workload, manila, store_path, monkeypatch):
+    with Expansion(small_workload, manila, store=store_path) as x:
+        first = x.after
+        assert first.conditions["decoupling inside Q's windows, after"] == "none"
+        monkeypatch.setattr(x, "_window_sequence", lambda: "XY4")
+        assert x.after.conditions["decoupling inside Q's windows, after"] == "XY4"
+
+
 def test_a_platform_without_a_qpu_still_balances(small_workload, manila, store_path):
     bare = Platform("bare", "<test>", manila.limits, ())
     with Expansion(small_workload, bare, store=store_path) as x:

@@ -12,6 +12,7 @@ from qrex.measure.fidelity import (
     fidelity_of_counts,
     hellinger_fidelity,
     linear_xeb,
+    linear_xeb_of_amplitudes,
     perfect_sampler_score,
 )
 
@@ -124,3 +125,16 @@ def test_agreement_sees_real_differences(rng):
     rows[1, :, 17] = rng.random(2000) < 0.62
     first, second = ({"".join(row): 1 for row in side.astype(str)} for side in rows)
     assert agreement_pvalue(first, second) < 1e-6
+
+
+def test_cross_entropy_from_amplitudes_is_that_of_the_whole_distribution():
+    weights = np.random.default_rng(4).exponential(size=256)
+    ideal = {format(i, "08b"): float(w) for i, w in enumerate(weights / weights.sum())}
+    drawn = np.random.default_rng(5).multinomial(3000, list(ideal.values()))
+    counts = {key: int(n) for key, n in zip(ideal, drawn, strict=True) if n}
+    collision = sum(p * p for p in ideal.values())
+    seen = {key: ideal[key] for key in counts}
+    partly = linear_xeb_of_amplitudes(counts, seen, collision, source="host")
+    assert partly.value == pytest.approx(linear_xeb(counts, ideal, source="host").value)
+    assert linear_xeb_of_amplitudes(counts, {}, collision, source="host") is None
+    assert linear_xeb_of_amplitudes(counts, seen, 1 / 256, source="host") is None

@@ -75,7 +75,7 @@ def _simulate(session, engine: str | None) -> list[dict]:
         return []
     from qrex.expansion.simulation import run_expanded
 
-    stage = run_expanded(session, side_by_side=True, engine=engine)
+    stage = run_expanded(session, side_by_side=True, engine=engine, timed=False)
     rows = []
     for circuit in stage.circuits:
         row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit)}

@@ -10,18 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from qrex.circuits import Circuit
 from qrex.engines.reference import reference_distribution
-from qrex.evidence import Measurement
-from qrex.measure.fidelity import agreement_pvalue, fidelity_of_counts
+from qrex.measure.fidelity import agreement_pvalue, fidelity_of_counts, linear_xeb_of_amplitudes
 
 __all__ = ["JudgeRequest", "judge_simulation"]
-
-_Z95 = 1.959963984540054
-_LEAST_CONTRAST = 0.1  # collision probability over that of a flat distribution, minus 1
-
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
@@ -57,21 +50,12 @@ def judge_simulation(request: JudgeRequest, _progress: Callable[[float], None]) 
 
 
 def _by_amplitudes(counts: Mapping[str, int], request: JudgeRequest) -> dict[str, Any] | None:
-    """Normalized linear cross entropy from the exact probabilities of the outcomes seen."""
-    if request.collision is None or any(key not in request.probabilities for key in counts):
+    if request.collision is None:
         return None
-    floor = 2.0 ** -len(next(iter(counts)))
-    contrast = request.collision - floor
-    if contrast < _LEAST_CONTRAST * floor:
+    fidelity = linear_xeb_of_amplitudes(
+        counts, request.probabilities, request.collision, source="host", seed=request.seed
+    )
+    if fidelity is None:
         return None
-    weights = np.fromiter(counts.values(), dtype=float)
-    seen = np.array([request.probabilities[key] for key in counts])
-    shots = weights.sum()
-    mean = float(weights @ seen) / shots
-    half = _Z95 * float(np.sqrt(max(weights @ seen**2 / shots - mean**2, 0.0) / shots)) / contrast
-    value = (mean - floor) / contrast
-    fidelity = Measurement(
-        value, value - half, value + half, "", int(shots), request.seed,
-        "normalized linear cross-entropy against exact amplitudes of qrex's state vector", "host",
-    )  # fmt: skip
+    fidelity = replace(fidelity, method=f"{fidelity.method} against exact amplitudes of qrex's state vector")
     return {"fidelity": fidelity.to_dict(), "kind": "normalized linear cross-entropy", "perfect": None}

@@ -83,9 +83,6 @@ class DeviceStage:
     def host_seconds(self) -> float:
         return sum(v["run_seconds"] for c in self.circuits if (v := self.value(c)))
 
-    def qubits_in_use(self) -> tuple[int, ...]:
-        return tuple(sorted({q for c in self.circuits if (v := self.value(c)) for q in v["used_qubits"]}))
-
     def workload_window_seconds(self) -> float:
         """τ_w: the median over circuits of each circuit's 90th-percentile idle window."""
         windows = [v["idle_p90_ns"] for c in self.circuits if (v := self.value(c)) and v["idle_p90_ns"]]

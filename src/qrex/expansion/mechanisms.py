@@ -14,6 +14,7 @@ import numpy as np
 from qrex.circuits import Circuit
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import Configuration, DeviceStage
+from qrex.measure.statistics import Z95
 from qrex.report import MechanismRow
 
 __all__ = [
@@ -124,7 +125,7 @@ def choose_per_circuit(baseline: DeviceOption, options: Sequence[DeviceOption]) 
     return kept
 
 
-_WIDTH_95 = 2 * 1.959963984540054
+_WIDTH_95 = 2 * Z95
 
 
 def _predicted(option: DeviceOption, circuit: Circuit) -> float:

@@ -27,7 +27,7 @@ from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
 from qrex.measure.schedule import coupling_links
 from qrex.measure.sequences import X2, XY4
-from qrex.measure.statistics import median_measurement
+from qrex.measure.statistics import Z95, median_measurement
 from qrex.measure.tomography import ProcessTomography
 from qrex.measure.window_search import WindowFound, WindowSearch
 
@@ -35,7 +35,6 @@ __all__ = ["DeviceFigures", "compare_coherence", "compare_density", "measure_dev
 
 _SEQUENCES = {"XX": X2, "XY4": XY4}
 _SECONDS_PER_PROTOCOL = 1.5
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def measure_device(
 
 def _median_witness(witnesses: Sequence[Measurement], seed: int) -> Measurement:
     return median_measurement(
-        [m.value for m in witnesses], errors=[(m.high - m.low) / 2 / _Z95 for m in witnesses],
+        [m.value for m in witnesses], errors=[(m.high - m.low) / 2 / Z95 for m in witnesses],
         n=sum(m.n for m in witnesses), seed=seed, method=f"median over {len(witnesses)} links; {witnesses[0].method}",
         source=witnesses[0].source, limits=(0, 1),
     )  # fmt: skip

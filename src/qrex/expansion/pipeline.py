@@ -89,6 +89,7 @@ class Expansion:
             progress or SilentProgress(),
         )  # fmt: skip
         self._called: set[str] = set()
+        self._after: dict[str | None, DeviceFigures | None] = {}
         self._options: dict[Configuration, DeviceOption] = {}
         self._balancer: tuple[MechanismRow, SimulationStage] | None = None
         self._thresholds: dict[tuple[str, float], ThresholdRow] = {}
@@ -318,12 +319,18 @@ class Expansion:
     def _after_simulation(self) -> SimulationStage:
         return self._balancer[1] if self._balancer else self.baseline_simulation
 
-    @cached_property
+    @property
     def after(self) -> DeviceFigures | None:
-        """The device's figures again, with other seeds. Q's windows are decoupled where most circuits are."""
+        """The device's figures again, with other seeds. Q's windows are decoupled where most circuits are.
+
+        A mechanism called later may change what most circuits keep: figures are held by sequence.
+        """
         if self.before is None:  # measured first, so that windows and order are those of the report
             return None
-        return self._figures("after", self._window_sequence())
+        sequence = self._window_sequence()
+        if sequence not in self._after:
+            self._after[sequence] = self._figures("after", sequence)
+        return self._after[sequence]
 
     def _window_sequence(self) -> str | None:
         if "apply_dynamical_decoupling" not in self._called or self.baseline_device is None:

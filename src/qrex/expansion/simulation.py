@@ -73,9 +73,9 @@ class SimulationStage:
 def run_baseline(session: Session) -> SimulationStage:
     """One circuit at a time on Aer's automatic method, with all cores: what a plain user gets."""
     allotment = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
-    units = [
-        _unit(session, circuit, BASELINE_ENGINE, allotment, "alone") for circuit in _distinct(session.simulated)
-    ]
+    circuits = _distinct(session.simulated)
+    owner = _pass_id(circuits)
+    units = [_unit(session, circuit, BASELINE_ENGINE, allotment, "alone", owner=owner) for circuit in circuits]
     return _run(session, "Simulate, baseline", units, {}, {}, 0.0, side_by_side=False)
 
 
@@ -85,8 +85,12 @@ def run_expanded(
     side_by_side: bool,
     probes: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     engine: str | None = None,
+    timed: bool = True,
 ) -> SimulationStage:
     """Every circuit on the engine that is predicted to finish it first; together where `side_by_side`.
+
+    Where it is not `timed`, circuits that other workloads finished are taken over and the makespan means
+    nothing; a timed pass takes over only its own, from before an interruption.
 
     `probes` asks for the exact probabilities of bit strings by circuit id; see `Job.probe`. `engine` leaves
     no choice. Raises InputError where there is no such engine.
@@ -103,10 +107,11 @@ def run_expanded(
         threads = {circuit.id: session.cores for circuit in circuits}
         title, mode = "Simulate, engines chosen", "alone"
     order = {name: place for place, name in enumerate(threads)}
+    owner = _pass_id(circuits) if timed else ""
     units = [
         _unit(session, circuit, routes[circuit.id].engine,
               Allotment(threads=threads[circuit.id], memory_bytes=_limit(session, routes[circuit.id])), mode,
-              probes.get(circuit.id, ()))
+              probes.get(circuit.id, ()), owner)
         for circuit in sorted(circuits, key=lambda c: order[c.id])
     ]  # fmt: skip
     decision_seconds = monotonic() - began
@@ -147,6 +152,11 @@ def engines_to_choose_from(session: Session, name: str | None) -> dict[str, Engi
     return {name: engines[name]}
 
 
+def _pass_id(circuits: Sequence[Circuit]) -> str:
+    """When a circuit began and ended is told from the start of its pass, so it means nothing in another one."""
+    return content_key("pass", {"circuits": sorted(circuit.id for circuit in circuits)})
+
+
 def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
     """Circuits of equal content are run once; each still has its row."""
     return tuple({circuit.id: circuit for circuit in circuits}.values())
@@ -181,7 +191,13 @@ def _limit(session: Session, chosen: Route) -> int:
 
 
 def _unit(
-    session: Session, circuit: Circuit, engine: str, allotment: Allotment, mode: str, probe: tuple[str, ...] = ()
+    session: Session,
+    circuit: Circuit,
+    engine: str,
+    allotment: Allotment,
+    mode: str,
+    probe: tuple[str, ...] = (),
+    owner: str = "",
 ) -> WorkUnit:
     job = Job(circuit, session.shots_of(circuit), session.seed_for("simulate", circuit.id), probe)
     request = SimulationRequest(engine, session.constants.values, job, allotment)
@@ -193,6 +209,7 @@ def _unit(
         "threads": allotment.threads,
         "memory": allotment.memory_bytes,
         "mode": mode,
+        "owner": owner,
         "probe": content_key("probe", {"strings": list(probe)}),
     }
     task = Task(

@@ -37,11 +37,6 @@ def _turn(quarters: int) -> np.ndarray:
     return np.diag([np.exp(-1j * angle), np.exp(1j * angle)])
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal up to a global phase, both unitary."""
-    return abs(abs(np.vdot(a, b)) - len(a)) < 1e-6
-
-
 class OneQubitCliffords:
     """The 24 elements: `words[i]` and `matrices[i]`, i = 0 the identity; `pauli[b]` the index of X**b."""
 

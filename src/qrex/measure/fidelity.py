@@ -25,6 +25,7 @@ __all__ = [
     "fidelity_of_counts",
     "hellinger_fidelity",
     "linear_xeb",
+    "linear_xeb_of_amplitudes",
     "perfect_sampler_score",
 ]
 
@@ -32,6 +33,9 @@ FidelityKind = Literal["hellinger", "normalized linear cross-entropy"]
 
 _ENOUGH = 0.95
 """A perfect sampler's score under which Hellinger fidelity says more about the shots than the device."""
+_LEAST_CONTRAST = 0.1
+"""Σp² over that of a flat distribution, minus 1: 0.1 already costs ten times the shots of a Porter-Thomas
+distribution at equal error."""
 _RESAMPLES = 300
 _MOST_CELLS = 5_000_000  # numbers drawn in all while resampling, though at least 20 samples
 
@@ -122,10 +126,48 @@ def linear_xeb(
         raise InputError(
             "the ideal distribution is flat, so cross entropy tells nothing; use Hellinger fidelity"
         )
-    mean = float(on @ ideal) / shots
-    variance = max(float(on @ ideal**2) / shots - mean**2, 0.0)
     # A perfect sampler's variance is the least that may be claimed where the sample shows none.
-    spread = max(variance, float((ideal**3).sum() - (ideal**2).sum() ** 2) / shots)
+    least = float((ideal**3).sum() - (ideal**2).sum() ** 2) / shots
+    return _normalized_xeb(on, ideal, shots, floor, contrast, least, source=source, seed=seed)
+
+
+def linear_xeb_of_amplitudes(
+    counts: Mapping[str, int],
+    probabilities: Mapping[str, float],
+    collision: float,
+    *,
+    source: Source,
+    seed: int | None = None,
+) -> Measurement | None:
+    """`linear_xeb` where only the exact probabilities of the outcomes seen and Σp² are known.
+
+    None where an outcome's probability is missing, or the distribution is too flat to tell anything.
+    """
+    if any(key not in probabilities for key in counts):
+        return None
+    floor = 2.0 ** -len(next(iter(counts)))
+    contrast = collision - floor
+    if contrast < _LEAST_CONTRAST * floor:
+        return None
+    seen = np.array([probabilities[key] for key in counts])
+    on = np.fromiter(counts.values(), dtype=float)
+    return _normalized_xeb(on, seen, int(on.sum()), floor, contrast, 0.0, source=source, seed=seed)
+
+
+def _normalized_xeb(
+    on: np.ndarray,
+    ideal: np.ndarray,
+    shots: int,
+    floor: float,
+    contrast: float,
+    least_variance: float,
+    *,
+    source: Source,
+    seed: int | None,
+) -> Measurement:
+    """`on[i]` shots fell on the outcome of ideal probability `ideal[i]`."""
+    mean = float(on @ ideal) / shots
+    spread = max(float(on @ ideal**2) / shots - mean**2, least_variance, 0.0)
     value = (mean - floor) / contrast
     half = Z95 * float(np.sqrt(spread / shots)) / contrast
     return Measurement(
@@ -155,8 +197,7 @@ def fidelity_of_counts(
     perfect = float(hellinger.detail["perfect_sampler"])
     keys, ideal = _ideal(ideal_probabilities)
     contrast = float((ideal**2).sum()) * 2.0 ** len(keys[0]) - 1
-    # A contrast of 0.1 already costs ten times the shots of a Porter-Thomas distribution at equal error.
-    if perfect >= _ENOUGH or contrast < 0.1:
+    if perfect >= _ENOUGH or contrast < _LEAST_CONTRAST:
         return hellinger, "hellinger", perfect
     return (
         linear_xeb(counts, ideal_probabilities, source=source, seed=seed),
