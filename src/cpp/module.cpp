@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "bindings.hpp"
 #include "instruction_sets.hpp"
 #include "memory.hpp"
 #include "planning.hpp"
@@ -150,4 +151,11 @@ NB_MODULE(_kernels, m) {
     return to_numpy(qrex::reachable(pending(dense, zed, weight), all, local));
   }, "dense"_a, "zed"_a, "weight"_a, "all"_a, "local"_a,
         "For each pending gate, in order, whether it can run while `local` is local.");
+
+  qrex::bind_circuit(m);
+  qrex::bind_reduction(m);
+  qrex::bind_sparse(m);
+  qrex::bind_mps(m);
+  qrex::bind_narrow(m);
+  qrex::bind_stim_text(m);
 }

@@ -11,6 +11,8 @@ from qrex.errors import CircuitError
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
+    from qrex.circuits.program import Program
+
 __all__ = ["DEFAULT_SHOTS", "Circuit", "Target", "Workload"]
 
 Target = Literal["auto", "simulate", "qpu", "both"]
@@ -35,6 +37,17 @@ class Circuit:
     quantum_circuit: QuantumCircuit = field(compare=False, repr=False)
     target: Target = "auto"
     shots: int = DEFAULT_SHOTS
+    _program: Program | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def program(self) -> Program:
+        """The circuit as arrays, made at first use and kept. Raises InputError where it unrolls too far."""
+        if self._program is None:
+            from qrex.circuits.flattening import flatten
+
+            object.__setattr__(self, "_program", flatten(self.quantum_circuit))
+        assert self._program is not None
+        return self._program
 
     @property
     def num_qubits(self) -> int:

@@ -6,7 +6,18 @@ finds engines by name, those of other packages too; engine modules load only whe
 
 from __future__ import annotations
 
-from qrex.engines.protocol import Allotment, Cost, Counts, Engine, Job, Progress, Support
+from qrex.engines.protocol import (
+    Allotment,
+    Cost,
+    Counts,
+    Engine,
+    Job,
+    Progress,
+    Stage,
+    SteppedEngine,
+    SteppedRun,
+    Support,
+)
 from qrex.engines.registry import EngineStatus, available_engines, engine_status
 
 __all__ = [
@@ -17,6 +28,9 @@ __all__ = [
     "EngineStatus",
     "Job",
     "Progress",
+    "Stage",
+    "SteppedEngine",
+    "SteppedRun",
     "Support",
     "available_engines",
     "engine_status",

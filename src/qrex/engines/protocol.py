@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from qrex.circuits import Circuit
 from qrex.profile import Profile
 
-__all__ = ["Allotment", "Cost", "Counts", "Engine", "Job", "Progress", "Support"]
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from qrex.circuits.program import Program
+
+__all__ = [
+    "Allotment", "Cost", "Counts", "Engine", "Job", "Progress", "Stage", "SteppedEngine", "SteppedRun", "Support",
+]  # fmt: skip
 
 Progress = Callable[[float], None]
 """Called with the finished fraction, 0 to 1; may raise to cancel."""
@@ -48,13 +55,39 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One circuit to sample. `probe` lists bit strings whose exact probability is wanted as well, where the
-    engine can give it for next to nothing (see `Counts.probabilities`)."""
+    """One circuit to sample: a `Circuit`, or only its `Program` (then `circuit` is None, and `name` names it).
 
-    circuit: Circuit
+    `probe` lists bit strings whose exact probability is wanted as well, where the engine can give it for next to
+    nothing (see `Counts.probabilities`).
+    """
+
+    circuit: Circuit | None
     shots: int
     seed: int
     probe: tuple[str, ...] = ()
+    given: Program | None = None
+    label: str = ""
+
+    @property
+    def program(self) -> Program:
+        """The circuit as arrays."""
+        if self.given is not None:
+            return self.given
+        assert self.circuit is not None
+        return self.circuit.program
+
+    @property
+    def quantum_circuit(self) -> QuantumCircuit:
+        """The circuit as it was written, or made from the program."""
+        if self.circuit is not None:
+            return self.circuit.quantum_circuit
+        from qrex.circuits.rebuilding import rebuild
+
+        return rebuild(self.program, self.label)
+
+    @property
+    def name(self) -> str:
+        return self.label or (self.circuit.name if self.circuit is not None else "circuit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +113,35 @@ class Engine(Protocol):
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost: ...
 
     def run(self, job: Job, allotment: Allotment, progress: Progress) -> Counts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a stepped run has come: `fraction` of its rows, `size` (amplitudes held, or the largest bond),
+    `held_bytes` now, and `forecast_seconds` that the engine expects for the rest, sampling included."""
+
+    done: bool
+    fraction: float
+    size: int
+    held_bytes: int
+    forecast_seconds: float
+
+
+class SteppedRun(Protocol):
+    """A run that can be looked at and given up. Its memory never passes the allotment it was started with:
+    `advance` raises MemoryLimitError instead."""
+
+    def advance(self, seconds: float) -> Stage:
+        """Work for about `seconds` (one row more at most)."""
+        ...
+
+    def finish(self, progress: Progress) -> Counts:
+        """Sample; only once it is done."""
+        ...
+
+
+@runtime_checkable
+class SteppedEngine(Engine, Protocol):
+    """An engine whose cost shows only while it runs: it can race against others."""
+
+    def start(self, job: Job, allotment: Allotment) -> SteppedRun: ...

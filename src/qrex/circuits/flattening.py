@@ -1,0 +1,281 @@
+"""Qiskit circuits as programs: loops unrolled, definitions opened, conditions attached.
+
+In: a Qiskit circuit. Out: its `Program`. Some 2 µs per gate. Standard gates that have a row of their own keep
+it; controlled one-qubit gates become one row whatever the number of controls; matrices of up to
+`MAX_MATRIX_QUBITS` qubits stay whole; everything else is replaced by its definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from qiskit.circuit import ClassicalRegister, Clbit, ControlledGate, QuantumCircuit
+from qiskit.circuit.classical import expr
+from qiskit.circuit.library import CUGate
+
+from qrex.circuits.program import OPCODES, OPERATIONS, Condition, Program
+from qrex.errors import InputError
+
+__all__ = ["MAX_MATRIX_QUBITS", "MAX_ROWS", "flatten"]
+
+MAX_ROWS = 20_000_000
+"""Refuse to unroll past this many rows: no engine of ours would end such a circuit either."""
+
+MAX_MATRIX_QUBITS = 6
+
+_DROPPED = frozenset(["barrier", "delay", "id", "global_phase"])
+_PLAIN = {operation.name: code for code, operation in enumerate(OPERATIONS) if operation.num_qubits > 0}
+_MEASURE, _RESET = OPCODES["measure"], OPCODES["reset"]
+# Relative-phase Toffolis permute basis states up to phases: whole, they split nothing.
+_WHOLE = frozenset(["rccx", "rcccx"])
+_SAME = {"u1": "p", "cu1": "cp", "u3": "u"}
+
+
+def flatten(circuit: QuantumCircuit) -> Program:
+    """The program of `circuit`.
+
+    Raises InputError on an unbound parameter or when unrolling passes `MAX_ROWS`.
+    """
+    rows = _Rows()
+    qubits = {bit: index for index, bit in enumerate(circuit.qubits)}
+    clbits = {bit: index for index, bit in enumerate(circuit.clbits)}
+    rows.walk(circuit, qubits, clbits, ())
+    return rows.program(circuit.num_qubits, circuit.num_clbits)
+
+
+class _Rows:
+    """Rows as they are found. Definitions of standard gates are remembered, being rebuilt at each access."""
+
+    def __init__(self) -> None:
+        self.opcode: list[int] = []
+        self.qubit_start: list[int] = [0]
+        self.qubits: list[int] = []
+        self.param_start: list[int] = [0]
+        self.params: list[float] = []
+        self.clbit: list[int] = []
+        self.guard: list[int] = []
+        self.guards: dict[tuple[Condition, ...], int] = {}
+        self.obstacle = ""
+        self.definitions: dict[tuple, QuantumCircuit | None] = {}
+
+    def program(self, num_qubits: int, num_clbits: int) -> Program:
+        return Program(
+            num_qubits,
+            num_clbits,
+            np.array(self.opcode, dtype=np.uint8),
+            np.array(self.qubit_start, dtype=np.int32),
+            np.array(self.qubits, dtype=np.int32),
+            np.array(self.param_start, dtype=np.int32),
+            np.array(self.params, dtype=np.float64),
+            np.array(self.clbit, dtype=np.int32),
+            np.array(self.guard, dtype=np.int32),
+            tuple(self.guards),
+            self.obstacle,
+        )
+
+    def add(
+        self, opcode: int, qubits: Sequence[int], params: Sequence[float], guard: int, clbit: int = -1
+    ) -> None:
+        self.opcode.append(opcode)
+        self.qubits.extend(qubits)
+        self.qubit_start.append(len(self.qubits))
+        self.params.extend(params)
+        self.param_start.append(len(self.params))
+        self.clbit.append(clbit)
+        self.guard.append(guard)
+
+    def walk(
+        self,
+        circuit: QuantumCircuit,
+        qubits: Mapping,
+        clbits: Mapping,
+        conditions: tuple[Condition, ...],
+    ) -> None:
+        guard = -1 if not conditions else self.guards.setdefault(conditions, len(self.guards))
+        for instruction in circuit.data:
+            name = instruction.name
+            code = _PLAIN.get(name)
+            if code is not None and (code <= _RESET or instruction.is_standard_gate()):
+                where = [qubits[bit] for bit in instruction.qubits]
+                if code > _RESET:
+                    params = instruction.params
+                    self.add(code, where, self.numbers(instruction, params) if params else (), guard)
+                else:
+                    clbit = clbits[instruction.clbits[0]] if code == _MEASURE else -1
+                    self.add(code, where, (), guard, clbit)
+            elif name not in _DROPPED:
+                self.special(instruction, name, qubits, clbits, conditions, guard)
+            if len(self.opcode) > MAX_ROWS:
+                raise InputError(f"the circuit unrolls past {MAX_ROWS:,} operations; shorten its loops")
+
+    def special(self, instruction, name: str, qubits, clbits, conditions, guard: int) -> None:
+        if instruction.is_control_flow():
+            self.control_flow(instruction, qubits, clbits, conditions)
+            return
+        where = [qubits[bit] for bit in instruction.qubits]
+        if name == "store":
+            self.obstacle = self.obstacle or "a classical variable is assigned"
+            return
+        operation = instruction.operation
+        if name in _SAME and instruction.is_standard_gate():
+            self.add(OPCODES[_SAME[name]], where, self.numbers(instruction, instruction.params), guard)
+            return
+        if name == "u2" and instruction.is_standard_gate():
+            phi, lam = self.numbers(instruction, instruction.params)
+            self.add(OPCODES["u"], where, (np.pi / 2, phi, lam), guard)
+            return
+        if name == "diagonal":
+            self.add(OPCODES["diagonal"], where, _interleaved(np.asarray(operation.params, dtype=complex)), guard)
+            return
+        if (name == "unitary" or name in _WHOLE) and len(where) <= MAX_MATRIX_QUBITS:
+            self.add(OPCODES["unitary"], where, _interleaved(np.asarray(operation.to_matrix())), guard)
+            return
+        if isinstance(operation, ControlledGate) and operation.base_gate.num_qubits == 1:
+            self.controlled(instruction, where, guard)
+            return
+        definition = self.definition(instruction)
+        if definition is None:
+            self.obstacle = self.obstacle or f"'{name}' has no definition by unitary gates"
+            return
+        inner_qubits = dict(zip(definition.qubits, where, strict=True))
+        outer_clbits = [clbits[bit] for bit in instruction.clbits]
+        inner_clbits = dict(zip(definition.clbits, outer_clbits, strict=True))
+        self.walk(definition, inner_qubits, inner_clbits, conditions)
+
+    def controlled(self, instruction, where: list[int], guard: int) -> None:
+        """One row for a controlled one-qubit gate, between flips of the controls that wait for a 0."""
+        gate = instruction.operation
+        base = gate.base_gate
+        try:
+            matrix = np.asarray(base.to_matrix(), dtype=complex)
+        except TypeError:
+            self.numbers(instruction, instruction.params)
+            raise
+        if isinstance(gate, CUGate):  # its base gate leaves out the phase
+            matrix = matrix * np.exp(1j * float(gate.params[3]))
+        zeros = [q for place, q in enumerate(where[:-1]) if not gate.ctrl_state >> place & 1]
+        for qubit in zeros:
+            self.add(OPCODES["x"], (qubit,), (), guard)
+        if base.name == "x":
+            self.add(OPCODES["cx" if len(where) == 2 else "ccx" if len(where) == 3 else "mcx"], where, (), guard)
+        elif base.name in ("p", "u1"):
+            angle = float(base.params[0])
+            self.add(OPCODES["cp" if len(where) == 2 else "mcp"], where, (angle,), guard)
+        elif base.name == "z":
+            self.add(OPCODES["cz"] if len(where) == 2 else OPCODES["mcp"], where,
+                     () if len(where) == 2 else (np.pi,), guard)  # fmt: skip
+        else:
+            self.add(OPCODES["mcu"], where, _interleaved(matrix), guard)
+        for qubit in zeros:
+            self.add(OPCODES["x"], (qubit,), (), guard)
+
+    @staticmethod
+    def numbers(instruction, params) -> list[float]:
+        try:
+            return [float(value) for value in params]
+        except TypeError as error:
+            raise InputError(
+                f"gate {instruction.name!r} has unbound parameters {params}; bind them with assign_parameters"
+            ) from error
+
+    def definition(self, instruction) -> QuantumCircuit | None:
+        if not instruction.is_standard_gate():
+            return getattr(instruction.operation, "definition", None)
+        key = (instruction.name, *self.numbers(instruction, instruction.params))
+        if key not in self.definitions:
+            self.definitions[key] = instruction.operation.definition
+        return self.definitions[key]
+
+    def control_flow(self, instruction, qubits, clbits, conditions: tuple[Condition, ...]) -> None:
+        operation, name = instruction.operation, instruction.name
+        if name in ("break_loop", "continue_loop"):
+            return
+
+        def inside(block, extra: tuple[Condition, ...] = ()) -> None:
+            inner_q = {a: qubits[b] for a, b in zip(block.qubits, instruction.qubits, strict=True)}
+            inner_c = {a: clbits[b] for a, b in zip(block.clbits, instruction.clbits, strict=True)}
+            self.walk(block, inner_q, inner_c, conditions + extra)
+
+        if name == "if_else":
+            condition = _condition(operation.condition, clbits)
+            if isinstance(condition, str):
+                self.obstacle = self.obstacle or f"{condition} cannot be followed"
+                condition = Condition((), 0, False)
+            start = len(self.opcode)
+            inside(operation.blocks[0], (condition,))
+            if len(operation.blocks) > 1:
+                inside(operation.blocks[1], (condition._replace(negated=not condition.negated),))
+            # A row looks at its bits when it is reached, a statement when it is entered.
+            if any(bit in condition.bits for bit in self.clbit[start:-1]):
+                self.obstacle = self.obstacle or "an if statement goes on after it has changed the bits it tests"
+        elif name == "for_loop":
+            indices, parameter, body = operation.params
+            if any(i.name in ("break_loop", "continue_loop") for i in _all_instructions(body)):
+                self.obstacle = self.obstacle or "a loop that may break cannot be followed"
+            for index in indices:
+                bind = {} if parameter is None else {parameter: index}
+                inside(body.assign_parameters(bind, strict=False) if bind else body)
+        elif name == "box":
+            inside(operation.blocks[0])
+        else:  # while, switch: how often a block runs is known only at run time
+            self.obstacle = self.obstacle or f"a {name.split('_')[0]} statement cannot be followed"
+            for block in operation.blocks:
+                inside(block)
+
+
+def _all_instructions(circuit: QuantumCircuit) -> Iterator:
+    for instruction in circuit.data:
+        yield instruction
+        if instruction.is_control_flow():
+            for block in instruction.operation.blocks:
+                yield from _all_instructions(block)
+
+
+def _interleaved(values: np.ndarray) -> list[float]:
+    """Real and imaginary parts, alternating."""
+    return np.ascontiguousarray(values, dtype=np.complex128).ravel().view(np.float64).tolist()
+
+
+def _condition(condition, clbits: Mapping) -> Condition | str:
+    """A condition of Qiskit in our form, or what it is where it is more than a comparison with a constant."""
+    if isinstance(condition, tuple):
+        target, value = condition
+        return _equals(target, int(value), clbits)
+    negated = False
+    while isinstance(condition, expr.Unary) and condition.op is expr.Unary.Op.LOGIC_NOT:
+        condition, negated = condition.operand, not negated
+    if isinstance(condition, expr.Cast):
+        condition = condition.operand
+    found: Condition | str = f"the expression {condition}"
+    if isinstance(condition, expr.Var) and isinstance(condition.var, Clbit):
+        found = _equals(condition.var, 1, clbits)
+    elif isinstance(condition, expr.Index):
+        found = _indexed(condition, 1, clbits)
+    elif isinstance(condition, expr.Binary) and condition.op in (expr.Binary.Op.EQUAL, expr.Binary.Op.NOT_EQUAL):
+        left, right = condition.left, condition.right
+        if isinstance(left, expr.Value):
+            left, right = right, left
+        while isinstance(left, expr.Cast):
+            left = left.operand
+        while isinstance(right, expr.Cast):
+            right = right.operand
+        if isinstance(right, expr.Value):
+            if isinstance(left, expr.Var) and isinstance(left.var, (Clbit, ClassicalRegister)):
+                found = _equals(left.var, int(right.value), clbits)
+            elif isinstance(left, expr.Index):
+                found = _indexed(left, int(right.value), clbits)
+        negated ^= condition.op is expr.Binary.Op.NOT_EQUAL
+    return found if isinstance(found, str) else found._replace(negated=found.negated ^ negated)
+
+
+def _indexed(index: expr.Index, value: int, clbits: Mapping) -> Condition | str:
+    register = getattr(index.target, "var", None)
+    if isinstance(register, ClassicalRegister) and isinstance(index.index, expr.Value):
+        return _equals(register[int(index.index.value)], value, clbits)
+    return f"the expression {index}"
+
+
+def _equals(target, value: int, clbits: Mapping) -> Condition:
+    bits = (target,) if isinstance(target, Clbit) else tuple(target)
+    return Condition(tuple(clbits[bit] for bit in bits), value, False)

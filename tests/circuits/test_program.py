@@ -1,0 +1,140 @@
+"""Flattened circuits mean what Qiskit's operators and our own oracle say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import (
+    DiagonalGate,
+    QFTGate,
+    RC3XGate,
+    RCCXGate,
+    UnitaryGate,
+    get_standard_gate_name_mapping,
+)
+from qiskit.quantum_info import Operator, random_unitary
+
+from qrex import _kernels
+from qrex.circuits.flattening import flatten
+from qrex.circuits.program import OPERATIONS, Condition
+from qrex.circuits.rebuilding import rebuild
+from qrex.errors import InputError
+
+LEFT_OUT = {"id", "barrier", "delay", "global_phase", "measure", "reset"}
+STANDARD = sorted(set(get_standard_gate_name_mapping()) - LEFT_OUT)
+
+
+def unitary_of(program) -> np.ndarray:
+    """The whole program's matrix from the rows' own matrices, by embedding."""
+    total = np.eye(1 << program.num_qubits, dtype=complex)
+    for row in range(len(program)):
+        embedded = QuantumCircuit(program.num_qubits)
+        embedded.append(UnitaryGate(_kernels.row_matrix(program, row)), program.qubits_of(row))
+        total = Operator(embedded).data @ total
+    return total
+
+
+def same_up_to_phase(a: np.ndarray, b: np.ndarray) -> bool:
+    return abs(abs(np.vdot(a, b)) / len(a) - 1) < 1e-9
+
+
+def test_compiled_code_numbers_operations_alike():
+    assert _kernels.operation_names() == [operation.name for operation in OPERATIONS]
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_every_standard_gate_keeps_its_matrix(name):
+    template = get_standard_gate_name_mapping()[name]
+    angles = [0.3, 1.1, -0.7, 2.0][: len(template.params)]
+    gate = type(template)(*angles)
+    circuit = QuantumCircuit(gate.num_qubits)
+    circuit.append(gate, list(reversed(range(gate.num_qubits))))
+    program = flatten(circuit)
+    assert not program.obstacle
+    assert same_up_to_phase(unitary_of(program), Operator(circuit).data)
+    assert same_up_to_phase(Operator(rebuild(program)).data, Operator(circuit).data)
+
+
+def wide_gates() -> QuantumCircuit:
+    circuit = QuantumCircuit(5)
+    circuit.h(range(5))
+    circuit.mcx([0, 1, 2, 3], 4)
+    circuit.mcp(0.4, [0, 2, 3], 1)
+    circuit.append(UnitaryGate(random_unitary(2, seed=1)).control(2, annotated=False), [4, 0, 1])
+    circuit.append(RCCXGate(), [0, 3, 2])
+    circuit.append(RC3XGate(), [0, 3, 2, 1])
+    circuit.append(random_unitary(8, seed=2), [3, 1, 4])
+    circuit.append(QFTGate(3), [2, 0, 4])
+    circuit.cx(0, 1, ctrl_state=0)
+    circuit.ccz(0, 1, 2, ctrl_state=1)
+    circuit.cu(0.1, 0.2, 0.3, 0.4, 3, 0, ctrl_state=0)
+    circuit.append(DiagonalGate([1, 1j, -1, np.exp(0.3j)]), [1, 3])
+    return circuit
+
+
+def test_wide_open_and_composite_gates():
+    circuit = wide_gates()
+    program = flatten(circuit)
+    assert same_up_to_phase(unitary_of(program), Operator(circuit).data)
+    assert same_up_to_phase(Operator(rebuild(program)).data, Operator(circuit).data)
+
+
+def test_conditions_measurements_and_loops():
+    register = ClassicalRegister(2, "c")
+    circuit = QuantumCircuit(QuantumRegister(3), register, ClassicalRegister(1, "d"))
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((register, 2)) as otherwise:
+        circuit.x(2)
+    with otherwise:
+        circuit.ry(0.5, 2)
+    with circuit.for_loop(range(3)):
+        circuit.h(1)
+    circuit.reset(0)
+    circuit.measure(2, 2)
+    program = flatten(circuit)
+    assert [program.name_of(row) for row in range(len(program))] == [
+        "measure", "measure", "x", "ry", "h", "h", "h", "reset", "measure",
+    ]  # fmt: skip
+    assert program.clbit.tolist() == [0, 1, -1, -1, -1, -1, -1, -1, 2]
+    assert program.guards == ((Condition((0, 1), 2, False),), (Condition((0, 1), 2, True),))
+    assert program.guard.tolist() == [-1, -1, 0, 1, -1, -1, -1, -1, -1]
+    assert not program.obstacle
+    again = flatten(rebuild(program))
+    assert [again.name_of(row) for row in range(len(again))] == [program.name_of(r) for r in range(len(program))]
+
+
+def test_what_no_row_can_say_is_named():
+    circuit = QuantumCircuit(1, 1)
+    with circuit.while_loop((circuit.clbits[0], 0)):
+        circuit.h(0)
+        circuit.measure(0, 0)
+    assert "while" in flatten(circuit).obstacle
+    with pytest.raises(InputError, match="while"):
+        rebuild(flatten(circuit))
+    rewritten = QuantumCircuit(1, 1)
+    rewritten.measure(0, 0)
+    with rewritten.if_test((rewritten.clbits[0], 1)):
+        rewritten.measure(0, 0)
+        rewritten.x(0)
+    assert "changed the bits" in flatten(rewritten).obstacle
+    fine = QuantumCircuit(1, 1)
+    fine.measure(0, 0)
+    with fine.if_test((fine.clbits[0], 1)):
+        fine.x(0)
+        fine.measure(0, 0)
+    assert not flatten(fine).obstacle
+
+
+def test_unbound_parameters_and_endless_loops(monkeypatch):
+    circuit = QuantumCircuit(1)
+    circuit.rx(Parameter("a"), 0)
+    with pytest.raises(InputError, match="unbound"):
+        flatten(circuit)
+    monkeypatch.setattr("qrex.circuits.flattening.MAX_ROWS", 10)
+    long = QuantumCircuit(1)
+    with long.for_loop(range(100)):
+        long.h(0)
+    with pytest.raises(InputError, match="unrolls"):
+        flatten(long)
