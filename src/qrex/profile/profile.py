@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 __all__ = ["Profile"]
@@ -30,6 +31,7 @@ class Profile:
     `mps_updates` counts the two-site updates of a matrix product state that moves qubits together by swaps;
     `log2_mps_work` is log2 of the sum over them of the cubed bond bound, `log2_mps_elements` log2 of the
     amplitudes that its tensors hold at their largest. `instructions` counts what was walked over.
+    `log2_support` bounds log2 of the number of nonzero amplitudes at any moment.
     """
 
     circuit_id: str
@@ -59,6 +61,7 @@ class Profile:
     log2_mps_work: float = 0.0
     log2_mps_elements: float = 0.0
     instructions: int = 0
+    log2_support: float = inf
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""
