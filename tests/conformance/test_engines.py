@@ -9,18 +9,16 @@ import pickle
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from scipy.stats import chi2
 
 from qrex.engines import Allotment, Counts, Engine, Job, available_engines
 from qrex.errors import EngineError, MemoryLimitError
 from qrex.profile import profile_circuit
 
 from .families import FAMILIES, exact_distribution, named
+from .judging import LEVEL, SHOTS, chi_square_p
 
 ENGINES = available_engines({})
 ROOM = Allotment(threads=1, memory_bytes=1 << 30)
-SHOTS = 4000
-LEVEL = 1e-6  # false alarms: about 60 comparisons with fixed seeds
 
 
 def quiet(fraction: float) -> None:
@@ -31,20 +29,6 @@ def run(
     engine: Engine, circuit: QuantumCircuit, *, shots: int = SHOTS, seed: int = 7, probe=(), room=ROOM
 ) -> Counts:
     return engine.run(Job(named(circuit, shots), shots, seed, tuple(probe)), room, quiet)
-
-
-def chi_square_p(counts, expected: dict[str, float], shots: int) -> float:
-    """p-value of the counts under the exact distribution; rare outcomes are pooled to expect 5 or more."""
-    assert set(counts) <= {text for text, p in expected.items() if p > 1e-12}, (
-        "an impossible outcome was drawn"
-    )
-    common = {text for text, p in expected.items() if p * shots >= 5}
-    cells = [(counts.get(text, 0), expected[text] * shots) for text in sorted(common)]
-    rare = shots - sum(seen for seen, _ in cells), shots - sum(want for _, want in cells)
-    if rare[1] > 1e-6:
-        cells.append(rare)
-    statistic = sum((seen - want) ** 2 / want for seen, want in cells)
-    return float(chi2.sf(statistic, len(cells) - 1)) if len(cells) > 1 else 1.0
 
 
 @pytest.fixture(params=sorted(ENGINES))

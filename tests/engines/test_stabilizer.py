@@ -1,16 +1,24 @@
 """The stabilizer engine beyond the conformance suite: feedback, wide circuits, packing of bits."""
 
+import sys
+from collections import Counter
+
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.quantum_info import StabilizerState, random_clifford
 
 from qrex.circuits import Circuit
+from qrex.circuits.flattening import flatten
 from qrex.engines.bits import count_packed_rows
 from qrex.engines.protocol import Allotment, Job
 from qrex.engines.stabilizer import StabilizerEngine, to_stim
+from qrex.engines.stabilizer.costs import CONSTANT_NAMES, Sizes, run_bytes
 from qrex.errors import EngineError
 from qrex.profile import profile_circuit
+
+from ..conformance.families import exact_distribution
+from ..conformance.judging import LEVEL, SHOTS, chi_square_p
 
 ROOM = Allotment(threads=1, memory_bytes=1 << 31)
 
@@ -114,7 +122,7 @@ def test_loops_reach_stim_unrolled():
     with circuit.for_loop(range(5)):
         circuit.x(0)
     circuit.measure(0, 0)
-    converted, columns = to_stim(circuit)
+    converted, columns = to_stim(flatten(circuit))
     assert str(converted).split() == ["X", "0", "0", "0", "0", "0", "M", "0"]
     assert columns == {0: 0}
 
@@ -131,16 +139,112 @@ def test_packed_rows_with_gaps_and_repeats():
     assert dict(count_packed_rows(packed, columns, 5)) == expected
 
 
+def test_packed_rows_of_every_width_are_counted_alike():
+    """Narrow rows are counted as numbers, wide ones as bytes."""
+    random = np.random.default_rng(4)
+    for width in (1, 8, 9, 16, 17, 64, 65, 130):
+        bits = random.integers(0, 2, (300, width), dtype=np.uint8)
+        bits[:, 3:] &= bits[:, :1]
+        expected = Counter("".join(map(str, row[::-1])) for row in bits.tolist())
+        packed = np.packbits(bits, axis=1, bitorder="little")
+        assert count_packed_rows(packed, {k: k for k in range(width)}, width) == expected
+
+
 def test_estimate_grows_with_what_is_asked():
-    constants = {"fixed": 1e-4, "per_step": 1e-6, "per_tableau_cell": 1e-10, "per_bit": 1e-9}
-    engine = StabilizerEngine(constants)
+    engine = StabilizerEngine(dict.fromkeys(CONSTANT_NAMES, 1e-9))
     small, large = (QuantumCircuit(size, size) for size in (10, 100))
     for circuit in (small, large):
         circuit.h(range(circuit.num_qubits))
         circuit.measure(range(circuit.num_qubits), range(circuit.num_qubits))
     costs = [engine.estimate(profile_circuit(named(circuit), 5000), ROOM) for circuit in (small, large)]
     assert costs[0].seconds < costs[1].seconds and costs[0].peak_bytes < costs[1].peak_bytes
-    assert costs[0].infidelity == 0
+    assert costs[0].infidelity == 0 and not costs[0].upper_bound
+
+
+def test_predicted_bytes_hold_the_strings():
+    """100,000 different strings of 280 bits: what CPython itself says that the dictionary and its keys take."""
+    texts = {format(number, "0280b"): 1 for number in range(100_000)}
+    kept = sys.getsizeof(texts) + sum(sys.getsizeof(text) for text in texts)
+    predicted = run_bytes(Sizes(0, 280, 280, 280, 100_000)) - run_bytes(Sizes(0, 280, 280, 280, 50_000))
+    assert predicted == pytest.approx(kept / 2, rel=0.1)
+
+
+def test_distinct_outcomes_are_those_expected():
+    """Shots thrown into 2^k boxes."""
+    random = np.random.default_rng(5)
+    for k, shots in ((4, 50), (10, 1000), (14, 3000)):
+        seen = len(np.unique(random.integers(0, 1 << k, shots)))
+        assert Sizes(0, k, k, k, shots).distinct == pytest.approx(seen, rel=0.1)
+    assert Sizes(0, 300, 300, 300, 1000, log2_outcomes=1.0).distinct == pytest.approx(2)
+
+
+def dynamic_clifford(seed: int) -> QuantumCircuit:
+    """Random Clifford gates, measurements and resets, a third of them under one or two measured bits."""
+    random = np.random.default_rng(seed)
+    circuit = QuantumCircuit(QuantumRegister(4), ClassicalRegister(2, "a"), ClassicalRegister(2, "b"))
+    circuit.h([0, 2])
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.h(1)
+
+    def add() -> None:
+        one, other = (int(q) for q in random.choice(4, 2, replace=False))
+        kind = random.choice(["h", "s", "x", "cx", "cz", "measure", "reset"], p=[0.2, 0.15, 0.1, 0.25, 0.1, 0.15, 0.05])
+        if kind == "measure":
+            circuit.measure(one, other)
+        elif kind in ("cx", "cz"):
+            getattr(circuit, kind)(one, other)
+        else:
+            getattr(circuit, kind)(one)
+
+    for _ in range(30):
+        chance = random.random()
+        if chance < 0.2:
+            with circuit.if_test((circuit.clbits[random.integers(4)], int(random.integers(2)))):
+                add()
+        elif chance < 0.35:
+            with circuit.if_test((circuit.cregs[random.integers(2)], int(random.integers(4)))):
+                add()
+        else:
+            add()
+    circuit.measure(range(4), range(4))
+    return circuit
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_shots_that_part_ways_follow_the_exact_distribution(seed):
+    circuit = dynamic_clifford(seed)
+    assert profile_circuit(named(circuit)).stabilizer_forks > 0
+    answer = sample(circuit, SHOTS)
+    assert answer.metadata["ways"] > 1
+    assert chi_square_p(answer.counts, exact_distribution(circuit), SHOTS) > LEVEL
+    assert sample(circuit, SHOTS).counts == answer.counts
+
+
+def test_a_wide_circuit_parts_ways():
+    """Counterfeit coins: one measured parity decides for 300 qubits whether the weighing goes on."""
+    coins, false_coin = 299, 17
+    circuit = QuantumCircuit(coins + 1, coins + 1)
+    circuit.h(range(coins))
+    for qubit in range(coins):
+        circuit.cx(qubit, coins)
+    circuit.measure(coins, coins)
+    with circuit.if_test((circuit.cregs[0], 0)) as otherwise:
+        circuit.x(coins)
+        circuit.h(coins)
+        circuit.cx(false_coin, coins)
+        circuit.h(range(coins))
+    with otherwise:
+        circuit.reset(coins)
+    circuit.measure(range(coins), range(coins))
+    counts = sample(circuit, 2000).counts
+    found = "".join("01"[qubit == false_coin] for qubit in reversed(range(coins)))
+    weighed = {text[1:]: count for text, count in counts.items() if text[0] == "0"}
+    # The balance starts in |−⟩, so the false coin's phase comes back onto its qubit; an even parity keeps the
+    # all-ones string as well.
+    everyone = "".join("10"[bit == "1"] for bit in found)
+    assert set(weighed) == {found, everyone}
+    assert abs(sum(weighed.values()) - 1000) < 5 * np.sqrt(500)
 
 
 def test_calibration_gives_every_constant():

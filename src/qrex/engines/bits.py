@@ -28,17 +28,35 @@ def count_packed_rows(packed: np.ndarray, columns: Mapping[int, int], width: int
     if width == 0 or packed.shape[1] == 0:
         return Counter({"0" * width: len(packed)})
     # Bytes are counted first: text is only made for rows that differ.
-    rows = Counter(np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel().tolist())
-    distinct = np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), packed.shape[1])
+    distinct, times = _distinct_rows(packed)
     records = np.unpackbits(distinct, axis=1, bitorder="little")
     order = [columns.get(bit, -1) for bit in range(width)]
     if order == list(range(width)):  # measured in order, as nearly always: one pass, no gather
         bits = records[:, :width][:, ::-1]
     else:
-        bits = np.zeros((len(rows), width), dtype=np.uint8)
+        bits = np.zeros((len(distinct), width), dtype=np.uint8)
         bits[:, [width - 1 - bit for bit in columns]] = records[:, list(columns.values())]
     joined = (bits + np.uint8(ord("0"))).tobytes().decode("ascii")
     counts: Counter[str] = Counter()
-    for index, count in enumerate(rows.values()):
+    for index, count in enumerate(times):
         counts[joined[index * width : (index + 1) * width]] += count
     return counts
+
+
+def _distinct_rows(packed: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """The rows that differ, and how often each occurs."""
+    shots, size = packed.shape
+    if size <= 2:
+        numbers = packed[:, 0].astype(np.uint16)
+        if size == 2:
+            numbers |= packed[:, 1].astype(np.uint16) << 8
+        times = np.bincount(numbers, minlength=1)
+        values = np.flatnonzero(times)
+        return values.astype("<u2").view(np.uint8).reshape(-1, 2)[:, :size], times[values].tolist()
+    if size <= 8:
+        padded = np.zeros((shots, 8), dtype=np.uint8)
+        padded[:, :size] = packed
+        values, times = np.unique(padded.view("<u8").ravel(), return_counts=True)
+        return values.view(np.uint8).reshape(-1, 8)[:, :size], times.tolist()
+    rows = Counter(np.ascontiguousarray(packed).view(f"V{size}").ravel().tolist())
+    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), size), list(rows.values())

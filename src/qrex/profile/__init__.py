@@ -1,8 +1,8 @@
 """Profile: what a circuit needs, read off it before it runs.
 
-In: a `Circuit`. Out: a `Profile` from `profile_circuit`. Beside it, for the engines: `flat_steps` opens a
-circuit into one list of steps, `clifford_operations` recognizes Clifford gates written as rotations, and
-`resolve_guards` reduces conditions on measured bits.
+In: a `Circuit`. Out: a `Profile` from `profile_circuit`. Beside it, for the engines: `read_clifford` tells which
+rows of a program are Clifford gates, written as rotations or matrices too, and `resolve_guard` reduces conditions
+on measured bits.
 """
 
 from __future__ import annotations

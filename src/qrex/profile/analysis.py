@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-
 from qrex.circuits import Circuit
 from qrex.profile.bonds import bond_bounds
-from qrex.profile.clifford import clifford_of_matrix, clifford_operations, is_pauli
-from qrex.profile.feedback import resolve_guards
+from qrex.profile.clifford_rows import read_clifford
 from qrex.profile.profile import Profile
 from qrex.profile.steps import Step, flat_steps
 
@@ -45,6 +42,7 @@ def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
         reader.read(step)
     bonds = bond_bounds(quantum_circuit.num_qubits, reader.first, reader.last, reader.log_rank)
     sizes = reader.component_sizes()
+    clifford = read_clifford(circuit.program)
     return Profile(
         circuit_id=circuit.id,
         num_qubits=quantum_circuit.num_qubits,
@@ -56,8 +54,8 @@ def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
         two_qubit_gates=reader.widths[2],
         many_qubit_gates=reader.widths[3],
         fused_blocks=reader.blocks,
-        is_clifford=reader.non_clifford == 0,
-        non_clifford_gates=reader.non_clifford,
+        is_clifford=clifford.non_clifford == 0,
+        non_clifford_gates=clifford.non_clifford,
         measurements=reader.counts["measure"],
         terminal_measurements_only=reader.terminal,
         resets=reader.counts["reset"],
@@ -68,7 +66,8 @@ def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
         max_log2_schmidt=bonds.max_log2,
         shots=circuit.shots if shots is None else shots,
         needs_trajectories=reader.trajectories,
-        stabilizer_obstacle=reader.obstacle,
+        stabilizer_obstacle=clifford.obstacle,
+        stabilizer_forks=clifford.followed.forks,
         mps_updates=bonds.updates,
         log2_mps_work=bonds.log2_work,
         log2_mps_elements=bonds.log2_elements,
@@ -82,8 +81,8 @@ class _Reader:
     def __init__(self, num_qubits: int):
         self.counts: Counter[str] = Counter()
         self.widths = [0, 0, 0, 0]
-        self.instructions = self.non_clifford = 0
-        self.terminal, self.trajectories, self.obstacle = True, False, ""
+        self.instructions = 0
+        self.terminal, self.trajectories = True, False
         self.active = [False] * num_qubits
         self.measured = [False] * num_qubits
         self.written: set[int] = set()  # classical bits that may differ from 0
@@ -115,16 +114,6 @@ class _Reader:
     def read_guards(self, step: Step) -> None:
         if any(guard.bits is None or self.written.intersection(guard.bits) for guard in step.guards):
             self.terminal, self.trajectories = False, True
-        if not self.obstacle:
-            condition = resolve_guards(step.guards, self.written)
-            if condition.obstacle:
-                self.obstacle = condition.obstacle
-            elif condition.bit is not None and not self.pauli(step):
-                self.obstacle = f"{step.name} under a measured bit (only Pauli gates can be)"
-
-    def pauli(self, step: Step) -> bool:
-        operations = clifford_operations(step.name, step.params)
-        return step.name in ("delay", "barrier") or (operations is not None and is_pauli(operations))
 
     def read_measure(self, step: Step) -> None:
         qubit = step.qubits[0]
@@ -151,9 +140,6 @@ class _Reader:
             self.active[qubit] = True
             if self.measured[qubit]:
                 self.terminal, self.trajectories = False, True
-        if not self.is_clifford(step):
-            self.non_clifford += 1
-            self.obstacle = self.obstacle or f"{name}{_angles(step.params)} is not a Clifford gate"
         self.fuse(qubits)
         if width == 1:
             if self.known[qubits[0]] != UNKNOWN and name not in _DIAGONAL:
@@ -167,13 +153,6 @@ class _Reader:
         self.first.append(left)
         self.last.append(right)
         self.log_rank.append(self.entangle(step))
-
-    def is_clifford(self, step: Step) -> bool:
-        if len(step.qubits) > 2:
-            return False
-        if step.name == "unitary":
-            return clifford_of_matrix(np.asarray(step.instruction.operation.to_matrix())) is not None
-        return clifford_operations(step.name, step.params) is not None
 
     def entangle(self, step: Step) -> float:
         """Follow known basis states through a gate on several qubits; the log-rank it adds to a cut."""
@@ -263,7 +242,3 @@ class _Reader:
                     found += instruction.name in ("if_else", "switch_case")
                     pending.extend(instruction.operation.blocks)
         return found
-
-
-def _angles(params: tuple) -> str:
-    return f"({', '.join(f'{value:.6g}' for value in params)})" if params else ""

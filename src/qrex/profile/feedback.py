@@ -1,65 +1,75 @@
-"""Conditions on measured bits, reduced to what a stabilizer simulation can follow.
+"""Conditions on measured bits, reduced to what a stabilizer simulation can follow by itself.
 
-In: the guards that a step stands under, and the classical bits that may differ from 0 by then. Out: a
-constant, or a single bit, or the reason why neither will do. A comparison of a register stays a single bit
-where its other bits were never written; one that needs several measured bits at once is not linear.
+In: the conditions that a row stands under, and what is known of each classical bit by then. Out: a constant,
+or a single bit, or neither. A comparison of a register stays a single bit where its other bits are known; one
+that depends on several unknown bits at once is not linear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from qrex.profile.steps import Guard
+from qrex.circuits.program import Condition
 
-__all__ = ["Condition", "resolve_guards"]
+__all__ = ["Resolved", "resolve_guard"]
 
 
-class Condition(NamedTuple):
-    """The step runs if `bit` holds `value`; with no bit, always (`value` 1) or never (0). A nonempty
-    `obstacle` says why the guards do not come down to one bit."""
+class Resolved(NamedTuple):
+    """The row runs if `bit` holds `value`; with no bit, always (`value` 1) or never (0). `single` is false where
+    the conditions do not come down to one bit."""
 
     bit: int | None
     value: int
-    obstacle: str = ""
+    single: bool = True
 
 
-def resolve_guards(guards: Sequence[Guard], written: Set[int]) -> Condition:
-    """All of `guards` as one condition."""
-    combined = Condition(None, 1)
-    for guard in guards:
-        one = _resolve(guard, written)
-        if one.obstacle:
-            return one
-        if one.bit is None:
+NEVER, ALWAYS, SEVERAL = Resolved(None, 0), Resolved(None, 1), Resolved(None, 0, single=False)
+
+
+def resolve_guard(conditions: Sequence[Condition], values: Mapping[int, int | None]) -> Resolved:
+    """All of `conditions` as one. `values` holds what a bit is known to be, or None for a bit that a measurement
+    wrote; a bit that is not in it was never written and is 0.
+
+    >>> both = Condition((0, 1), 2, negated=False)
+    >>> resolve_guard([both], {1: None})
+    Resolved(bit=1, value=1, single=True)
+    >>> resolve_guard([both], {0: None, 1: None}).single
+    False
+    """
+    combined = ALWAYS
+    several = False
+    for condition in conditions:
+        one = _resolve(condition, values)
+        if not one.single:
+            several = True
+        elif one.bit is None:
             if not one.value:
-                return one
+                return NEVER
         elif combined.bit is None:
             combined = one
-        elif combined.bit == one.bit:
-            if combined.value != one.value:
-                return Condition(None, 0)
-        else:
-            return Condition(None, 0, f"a condition on bits {combined.bit} and {one.bit} together")
-    return combined
+        elif combined.bit != one.bit:
+            several = True
+        elif combined.value != one.value:
+            return NEVER
+    return SEVERAL if several else combined
 
 
-def _resolve(guard: Guard, written: Set[int]) -> Condition:
-    if guard.bits is None:
-        return Condition(None, 0, f"{guard.text} cannot be followed")
-    holds = 0 if guard.negated else 1
-    if guard.value >> len(guard.bits):
-        return Condition(None, 1 - holds)
-    live = []
-    for place, bit in enumerate(guard.bits):
-        wanted = guard.value >> place & 1
-        if bit in written:
-            live.append((bit, wanted))
-        elif wanted:
-            return Condition(None, 1 - holds)
-    if not live:
-        return Condition(None, holds)
-    if len(live) > 1:
-        return Condition(None, 0, f"a condition on {len(live)} measured bits at once ({guard.text})")
-    bit, wanted = live[0]
-    return Condition(bit, wanted if holds else 1 - wanted)
+def _resolve(condition: Condition, values: Mapping[int, int | None]) -> Resolved:
+    holds = 0 if condition.negated else 1
+    if condition.value >> len(condition.bits):
+        return ALWAYS if condition.negated else NEVER
+    unknown: list[tuple[int, int]] = []
+    for place, bit in enumerate(condition.bits):
+        wanted = condition.value >> place & 1
+        held = values.get(bit, 0)
+        if held is None:
+            unknown.append((bit, wanted))
+        elif held != wanted:
+            return ALWAYS if condition.negated else NEVER
+    if not unknown:
+        return NEVER if condition.negated else ALWAYS
+    if len(unknown) > 1:
+        return SEVERAL
+    bit, wanted = unknown[0]
+    return Resolved(bit, wanted if holds else 1 - wanted)

@@ -31,7 +31,8 @@ class Profile:
     `mps_updates` counts the two-site updates of a matrix product state that moves qubits together by swaps;
     `log2_mps_work` is log2 of the sum over them of the cubed bond bound, `log2_mps_elements` log2 of the
     amplitudes that its tensors hold at their largest. `instructions` counts what was walked over.
-    `log2_support` bounds log2 of the number of nonzero amplitudes at any moment.
+    `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `stabilizer_forks` counts the
+    measurements and resets after which a stabilizer simulation must follow shots one outcome at a time.
     """
 
     circuit_id: str
@@ -62,6 +63,7 @@ class Profile:
     log2_mps_elements: float = 0.0
     instructions: int = 0
     log2_support: float = inf
+    stabilizer_forks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""
