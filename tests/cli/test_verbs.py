@@ -89,8 +89,10 @@ def test_run_counts_shots_once(qrex, constants, bell):
     assert (first.json[0]["kept"], again.json[0]["kept"]) == (False, True)
     assert again.json == [row | {"kept": True}]  # seconds too: it is the kept run
     kept = qrex("show", "--predictions", "--json").json
-    assert any(entry["circuit_id"] == row["id"] for entry in kept)
-    assert "predicted time" in qrex("show", "--predictions").out
+    assert any(entry["circuit_id"] == row["id"] for entry in kept["runs"])
+    assert any(entry["engine"] == row["engine"] and entry["runs"] + entry["bounds"] for entry in kept["engines"])
+    shown = qrex("show", "--predictions").out
+    assert "within 2x" in shown and "predicted time" in shown
 
 
 def test_run_fails_where_one_does_and_runs_the_others(qrex, constants, bell):

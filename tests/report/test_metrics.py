@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from qrex.balance import accuracy
 from qrex.report.metrics import metrics_snapshot
 
 
@@ -14,6 +15,15 @@ def test_figures_are_found_by_key_and_runs_counted_on_both_sides(summary, made_u
     assert len(snapshot.runs) == 2 * len(summary.circuits)
     assert snapshot.thresholds["verify_entanglement_fidelity(3.8)"] is False
     assert snapshot.calibrated_at == {"stim": 5.0} and snapshot.engines == ("mps",)
+
+
+def test_errors_of_predictions_are_told_by_engine_and_bounds_are_none(summary):
+    def row(engine, actual, bound=False):
+        return {"engine": engine, "predicted_seconds": 1.0, "actual_seconds": actual, "upper_bound": bound,
+                "predicted_bytes": None, "actual_bytes": None}  # fmt: skip
+
+    accuracies = accuracy([row("stim", 4.0), row("stim", 0.25), row("mps", 0.1, bound=True)])
+    assert metrics_snapshot(summary, accuracies=accuracies).prediction_error == {"stim": (2.0, 2.0)}
 
 
 def test_missing_figures_have_no_series(summary):

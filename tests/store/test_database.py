@@ -72,6 +72,42 @@ def test_predictions_stand_beside_actuals(tmp_path):
     assert (row["predicted_seconds"], row["actual_seconds"], row["engine"]) == (1.0, 2.0, "e")
 
 
+def test_predictions_are_found_by_what_they_hold_for_newest_last(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        for number in range(6):
+            store.keep_prediction(
+                f"k{number}", engine="ab"[number % 2], circuit_id=f"c{number}", predicted_seconds=1.0,
+                predicted_bytes=None, actual_seconds=2.0, actual_bytes=None, model_seconds=0.5, engine_seconds=1.5,
+                upper_bound=number == 3, features={"rows": number}, host="h" if number else "other", scope="s",
+            )  # fmt: skip
+        assert [row["key"] for row in store.predictions(host="h", engines=("a",))] == ["k2", "k4"]
+        assert [row["key"] for row in store.predictions(limit=2)] == ["k4", "k5"]
+        assert store.predictions(scope="t") == [] and store.predictions(engines=()) == []
+        rows = store.predictions()
+    assert [row["upper_bound"] for row in rows] == [False, False, False, True, False, False]
+    assert rows[5]["features"] == {"rows": 5} and rows[5]["model_bytes"] is None
+
+
+def test_a_store_of_the_first_release_still_opens_and_its_predictions_are_left_alone(tmp_path):
+    path = tmp_path / "s.db"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE predictions (key TEXT PRIMARY KEY, engine TEXT NOT NULL, circuit_id TEXT NOT NULL, "
+            "predicted_seconds REAL, predicted_bytes INTEGER, actual_seconds REAL NOT NULL, actual_bytes INTEGER, "
+            "created_at REAL NOT NULL)"
+        )
+        old.execute("INSERT INTO predictions VALUES ('k', 'e', 'c', 1, 2, 3, 4, 5)")
+    with Store(path) as store:
+        assert store.predictions() == []
+        store.keep_prediction(
+            "k", engine="e", circuit_id="c", predicted_seconds=1.0, predicted_bytes=10, actual_seconds=2.0,
+            actual_bytes=20,
+        )  # fmt: skip
+        assert len(store.predictions()) == 1
+    with sqlite3.connect(path) as old:
+        assert old.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+
+
 def test_kill_in_the_middle_of_writing_leaves_whole_records(tmp_path):
     path = tmp_path / "s.db"
     code = textwrap.dedent(

@@ -38,6 +38,7 @@ FULL = MetricsSnapshot(
     ),
     engines=("mps", "stim"),
     calibrated_at={"stim": 1_753_000_000.0},
+    prediction_error={"stim": (0.25, 1.5)},
     stage_seconds={"Baseline: simulate": 12.5},
     coherence=BeforeAfter(m(0.68), m(0.94)),
     entanglement_density=BeforeAfter(m(1.2), None),
@@ -82,6 +83,8 @@ def test_values_come_back_through_the_official_parser(tmp_path):
     assert value("qrex_run_duration_seconds_bucket", engine="stim", le="+Inf") == 2
     assert value("qrex_plan_predicted_seconds_total", engine="stim") == pytest.approx(0.004)
     assert value("qrex_plan_actual_seconds_total", engine="stim") == pytest.approx(0.002)
+    assert value("qrex_prediction_error_median_doublings", engine="stim") == 0.25
+    assert value("qrex_prediction_error_upper_doublings", engine="stim") == 1.5
     assert value("qrex_coherence_ratio", side="after") == 0.94
     assert value("qrex_coherence_lower_bound_ratio", side="after") == pytest.approx(0.84)
     assert value("qrex_threshold_passed", threshold="verify_entanglement_fidelity(3.8)") == 0
@@ -108,7 +111,7 @@ def test_names_follow_the_official_rules(tmp_path):
         assert re.fullmatch(r"qrex_[a-z][a-z_]*[a-z]", name)
         assert family.documentation.endswith(".")
         unit = name.removesuffix("_total").rsplit("_", 1)[-1]
-        assert unit in {"seconds", "bytes", "ratio", "ebits", "info", "runs", "passed"}, name
+        assert unit in {"seconds", "bytes", "ratio", "ebits", "info", "runs", "passed", "doublings"}, name
         assert (family.type == "counter") == name.endswith("_total")
     labels = {label for (_, labels) in samples(text) for label, _ in labels}
     assert labels <= {"version", "engine", "outcome", "side", "stage", "threshold", "le"}

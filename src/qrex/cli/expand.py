@@ -86,7 +86,7 @@ def command(
             command=shlex.join(["qrex", *sys.argv[1:]]),
         )  # fmt: skip
     if metrics_file:
-        _write_metrics(metrics_file, summary)
+        _write_metrics(metrics_file, summary, store)
     if as_json_flag:
         options.as_json(summary.to_dict())
     else:
@@ -102,12 +102,16 @@ def command(
         ))  # fmt: skip
 
 
-def _write_metrics(path: str, summary: Summary) -> None:
+def _write_metrics(path: str, summary: Summary, store: str | None) -> None:
     from datetime import datetime
 
+    from qrex.balance import accuracy
     from qrex.report.metrics import metrics_snapshot
+    from qrex.store import Store
     from qrex.telemetry.prometheus import write_metrics
 
     engines = tuple(summary.conditions["engines with cost constants"])
     measured_at = datetime.fromisoformat(summary.conditions["cost constants measured at"]).timestamp()
-    write_metrics(path, metrics_snapshot(summary, engines, dict.fromkeys(engines, measured_at)))
+    with Store(store) as opened:
+        accuracies = accuracy(opened.predictions())
+    write_metrics(path, metrics_snapshot(summary, engines, dict.fromkeys(engines, measured_at), accuracies))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,12 +11,16 @@ from qrex.cli import options
 from qrex.cli.tables import print_table
 from qrex.errors import InputError
 
+if TYPE_CHECKING:
+    from qrex.balance import Accuracy, Refinement
+
 __all__ = ["command"]
 
 
-@click.command("show", short_help="Past runs, and predicted beside actual costs.")
+@click.command("show", short_help="Past runs, and how true predictions were.")
 @click.argument("run_id", metavar="[ID]", required=False, default="")
-@click.option("--predictions", is_flag=True, help="Predicted beside actual cost of every stored run.")
+@click.option("--predictions", is_flag=True,
+              help="How true each engine's predictions were, what was learned, and the newest runs.")  # fmt: skip
 @options.store
 @options.json_flag
 def command(run_id: str, predictions: bool, store: str | None, as_json_flag: bool) -> None:
@@ -67,26 +72,88 @@ def _show_run(row: dict) -> None:
         Summary.from_dict(result["summary"]).print()
 
 
-def _show_predictions(rows: list[dict], as_json_flag: bool) -> None:
-    from qrex.units import format_bytes, format_seconds
+_SHOWN_RUNS = 20
 
+
+def _show_predictions(rows: list[dict], as_json_flag: bool) -> None:
+    from qrex.balance import accuracy
+
+    engines = accuracy(rows)
+    learned = _current_corrections(rows)
     if as_json_flag:
-        options.as_json(rows)
+        corrections = learned.to_dict()["seconds"]
+        options.as_json({
+            "engines": [
+                one.to_dict()
+                | {"correction": _correction(learned, one.engine), "fitted": corrections.get(one.engine)}
+                for one in engines
+            ],
+            "runs": rows,
+        })  # fmt: skip
         return
     if not rows:
         click.echo("nothing kept yet; `qrex run WORKLOAD` makes the first predictions")
         return
+    _show_engines(engines, learned)
+    click.echo()
+    _show_runs(rows[-_SHOWN_RUNS:])
+    if len(rows) > _SHOWN_RUNS:
+        click.echo(f"and {len(rows) - _SHOWN_RUNS:,} earlier runs (--json has all)")
 
-    def shown(value: float | None, form) -> str:
-        return "" if value is None else form(value)
+
+def _current_corrections(rows: list[dict]) -> Refinement:
+    """What is learned for the host and the constants of the newest run."""
+    from qrex.balance.refinement import observations, refine
+
+    newest = (rows[-1]["host"], rows[-1]["scope"]) if rows else None
+    return refine(observations(row for row in rows if (row["host"], row["scope"]) == newest))
+
+
+def _correction(learned: Refinement, engine: str) -> dict | None:
+    """Of seconds at the engine's median prediction: factor, 95 % interval, circuits learned from."""
+    found = learned.seconds.get(engine)
+    if found is None:
+        return None
+    low, high = found.interval(10**found.center)
+    return {"factor": found.typical(), "low": low, "high": high, "circuits": found.circuits}
+
+
+def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
+    columns = ("engine", "runs", "within 2x", "actual / predicted", "90 % of runs", "memory within 20 %",
+               "corrected by")  # fmt: skip
+
+    def share(value: float | None) -> str:
+        return "" if value is None else f"{value:.0%}"
+
+    table = []
+    for one in engines:
+        if one.runs:
+            found = _correction(learned, one.engine)
+            table.append((
+                one.engine, f"{one.runs:,}", share(one.within_2x), f"{one.median_ratio:.2f}",
+                f"{one.low_ratio:.2f} to {one.high_ratio:.2f}", share(one.bytes_within_20),
+                f"{found['factor']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" if found else "nothing yet",
+            ))  # fmt: skip
+    if table:
+        print_table(columns, table, right=columns[1:])
+    for one in engines:
+        if one.bounds:
+            click.echo(f"{one.engine}: of {one.bounds:,} upper bounds {share(one.bounds_held)} held")
+
+
+def _show_runs(rows: list[dict]) -> None:
+    from qrex.units import format_bytes, format_seconds
+
+    def shown(value: float | None, form, bound: bool = False) -> str:
+        return "" if value is None else "at most " * bound + form(value)
 
     columns = ("engine", "circuit", "predicted time", "actual time", "predicted memory", "actual memory")
     print_table(
         columns,
         [
-            (row["engine"], row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds),
-             shown(row["actual_seconds"], format_seconds), shown(row["predicted_bytes"], format_bytes),
-             shown(row["actual_bytes"], format_bytes))
+            (row["engine"], row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds, row["upper_bound"]),
+             shown(row["actual_seconds"], format_seconds),
+             shown(row["predicted_bytes"], format_bytes, row["upper_bound"]), shown(row["actual_bytes"], format_bytes))
             for row in rows
         ],
         right=columns[2:],

@@ -6,7 +6,8 @@ once.
 
 from __future__ import annotations
 
+from qrex.execute.dispatch import dispatch_constants
 from qrex.execute.pool import Outcome, Pool, Task
 from qrex.execute.units import UnitRunner, WorkUnit
 
-__all__ = ["Outcome", "Pool", "Task", "UnitRunner", "WorkUnit"]
+__all__ = ["Outcome", "Pool", "Task", "UnitRunner", "WorkUnit", "dispatch_constants"]

@@ -19,10 +19,12 @@ from typing import Any
 import psutil
 
 from qrex import __version__
-from qrex.balance import CostConstants, calibrate
+from qrex.balance import CostConstants, Refinement, calibrate, refine
+from qrex.balance.calibration import FIRST_USE_SECONDS, uncalibrated
+from qrex.balance.refinement import observations
 from qrex.circuits import Circuit, Workload
 from qrex.errors import InfeasibleError, InputError
-from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.execute import Pool, Task, UnitRunner, WorkUnit, dispatch_constants
 from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
 from qrex.store import Store
@@ -33,6 +35,7 @@ __all__ = ["Session", "Settings", "keep_probe"]
 
 _HOST_MAX_AGE_SECONDS = 7 * 86400.0
 _COSTS_MAX_AGE_SECONDS = 30 * 86400.0
+_LEARNED_FROM = 2000  # of the newest runs: what was learned long ago gives way
 _MEMORY_SHARE = 0.8  # of what is free, where no limit is given: the machine is not ours alone
 _PACKAGES = ("qiskit", "qiskit-aer", "stim", "numpy")
 
@@ -120,15 +123,34 @@ class Session:
     @cached_property
     def constants(self) -> CostConstants:
         kept = self.store.calibration("costs", self._costs_scope(), max_age_seconds=_COSTS_MAX_AGE_SECONDS)
-        return CostConstants.from_dict(kept) if kept is not None else self.calibrate_now()
+        if kept is not None:
+            constants = CostConstants.from_dict(kept)
+            if not uncalibrated(constants):
+                return constants
+        return self.calibrate_now()
 
-    def calibrate_now(self) -> CostConstants:
-        """Measure every engine's cost constants and keep them."""
-        with self.stage("Calibrate the cost models", 1, 8.0) as stage:
-            constants = calibrate(self.cores, host=self.host.hostname_hash)
+    def calibrate_now(self, budget_seconds: float = FIRST_USE_SECONDS) -> CostConstants:
+        """Measure every engine's cost constants, and what every run pays, and keep them."""
+        with self.stage("Calibrate the cost models", 1, max(8.0, budget_seconds)) as stage:
+            constants = calibrate(
+                self.cores, budget_seconds, self.host.hostname_hash, lambda: dispatch_constants(self.pool)
+            )
             self.store.keep_calibration("costs", self._costs_scope(), constants.to_dict())
-            stage.advance(1, note=f"{len(constants.values)} engines")
+            stage.advance(1, note=f"{len(constants.engines)} engines")
         return constants
+
+    @property
+    def predictions_scope(self) -> str:
+        """What the models' constants hold for: a correction learned on other constants would be a wrong one."""
+        return f"{_versions_text()}|{self.constants.measured_at}"
+
+    @cached_property
+    def refinement(self) -> Refinement:
+        """What the stored runs of this host say about the engines' models."""
+        rows = self.store.predictions(
+            host=self.host.hostname_hash, scope=self.predictions_scope, limit=_LEARNED_FROM
+        )
+        return refine(observations(rows))
 
     def _costs_scope(self) -> str:
         return f"{self.host.hostname_hash}|{self.cores}|{_versions_text()}"

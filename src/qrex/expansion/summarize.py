@@ -166,7 +166,7 @@ def _conditions(
         "memory budget": format_bytes(session.memory_bytes),
         "time limit per circuit": f"{session.settings.wall_seconds:g} s",
         "cost constants measured at": session.constants.measured_at,
-        "engines with cost constants": sorted(session.constants.values),
+        "engines with cost constants": list(session.constants.engines),
         "host probed at": session.host.probed_at,
     }
     if before is not None:

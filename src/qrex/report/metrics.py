@@ -6,9 +6,10 @@ has no series.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from qrex.balance import Accuracy
 from qrex.report.summary import Summary
 from qrex.report.wording import clean
 from qrex.telemetry.prometheus import BeforeAfter, MetricsSnapshot, RunRecord
@@ -25,12 +26,15 @@ def _runs(summary: Summary) -> Iterator[RunRecord]:
 
 
 def metrics_snapshot(
-    summary: Summary, engines: tuple[str, ...] = (), calibrated_at: Mapping[str, float] | None = None
+    summary: Summary,
+    engines: tuple[str, ...] = (),
+    calibrated_at: Mapping[str, float] | None = None,
+    accuracies: Sequence[Accuracy] = (),
 ) -> MetricsSnapshot:
     """What a monitoring system should know of `summary`.
 
     `engines` are all known engines (those without a run stand at zero); `calibrated_at` maps an engine to the
-    Unix time of its cost calibration.
+    Unix time of its cost calibration; `accuracies` are those of all stored runs.
     """
     table = {c.key: BeforeAfter(c.before, c.after) for c in summary.comparisons}
     none = BeforeAfter()
@@ -42,6 +46,11 @@ def metrics_snapshot(
         runs=tuple(_runs(summary)),
         engines=engines,
         calibrated_at=calibrated_at or {},
+        prediction_error={
+            one.engine: (one.median_log2, one.p90_log2)
+            for one in accuracies
+            if one.median_log2 is not None and one.p90_log2 is not None
+        },
         stage_seconds=summary.timings,
         coherence=table.get("coherence", none),
         entanglement_density=table.get("entanglement", none),

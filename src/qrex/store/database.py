@@ -11,11 +11,12 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from qrex.errors import StoreError
@@ -23,6 +24,11 @@ from qrex.errors import StoreError
 __all__ = ["Run", "Store", "Unit", "content_key", "default_store_path"]
 
 _BUSY_SECONDS = 30.0
+_PREDICTION = (
+    "key", "engine", "circuit_id", "predicted_seconds", "predicted_bytes", "actual_seconds", "actual_bytes",
+    "model_seconds", "model_bytes", "engine_seconds", "engine_bytes", "upper_bound", "features", "host", "scope",
+    "created_at",
+)  # fmt: skip
 
 
 def default_store_path() -> Path:
@@ -139,19 +145,46 @@ class Store:
         predicted_bytes: int | None,
         actual_seconds: float,
         actual_bytes: int | None,
+        model_seconds: float | None = None,
+        model_bytes: int | None = None,
+        engine_seconds: float | None = None,
+        engine_bytes: int | None = None,
+        upper_bound: bool = False,
+        features: Mapping[str, float] = MappingProxyType({}),
+        host: str = "",
+        scope: str = "",
     ) -> None:
+        """Keep what was predicted beside what a run took. `model_…` is what the engine's model said of its own part
+        before any correction, `engine_…` what that part took: None where nothing is to be learned from it. `scope`
+        names what the model's constants hold for."""
+        values = (key, engine, circuit_id, predicted_seconds, predicted_bytes, actual_seconds, actual_bytes,
+                  model_seconds, model_bytes, engine_seconds, engine_bytes, int(upper_bound),
+                  json.dumps(dict(features)), host, scope, time.time())  # fmt: skip
+        places = ", ".join("?" * len(_PREDICTION))
         with self._writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key, engine, circuit_id, predicted_seconds, predicted_bytes, actual_seconds, actual_bytes,
-                 time.time()),
-            )  # fmt: skip
+            connection.execute(f"INSERT OR REPLACE INTO cost_predictions VALUES ({places})", values)
 
-    def predictions(self) -> list[dict[str, Any]]:
-        names = ("key", "engine", "circuit_id", "predicted_seconds", "predicted_bytes", "actual_seconds",
-                 "actual_bytes", "created_at")  # fmt: skip
-        rows = self._rows(f"SELECT {', '.join(names)} FROM predictions ORDER BY created_at")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+    def predictions(
+        self,
+        host: str | None = None,
+        engines: Collection[str] | None = None,
+        limit: int | None = None,
+        scope: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The newest `limit` predictions, oldest first; None leaves a choice open."""
+        chosen = {"host": None if host is None else [host], "scope": None if scope is None else [scope],
+                  "engine": engines}  # fmt: skip
+        held = {column: list(values) for column, values in chosen.items() if values is not None}
+        conditions = [f"{column} IN ({', '.join('?' * len(values))})" for column, values in held.items()]
+        rows = self._rows(
+            f"SELECT {', '.join(_PREDICTION)} FROM cost_predictions WHERE {' AND '.join(conditions) or '1'} "
+            "ORDER BY created_at DESC, rowid DESC LIMIT ?",
+            (*(value for values in held.values() for value in values), -1 if limit is None else limit),
+        )
+        found = [dict(zip(_PREDICTION, row, strict=True)) for row in reversed(rows)]
+        return [
+            row | {"upper_bound": bool(row["upper_bound"]), "features": json.loads(row["features"])} for row in found
+        ]
 
     # Calibrations ------------------------------------------------------------------------------------
 

@@ -6,16 +6,26 @@ CREATE TABLE IF NOT EXISTS units (
     session TEXT NOT NULL,         -- the process that computed it: makespans are summed per session
     created_at REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS predictions (
+-- Stores of the first release hold a table `predictions` with fewer columns; nothing reads it any more.
+CREATE TABLE IF NOT EXISTS cost_predictions (
     key TEXT PRIMARY KEY,          -- the unit that was predicted
     engine TEXT NOT NULL,
     circuit_id TEXT NOT NULL,
-    predicted_seconds REAL,
+    predicted_seconds REAL,        -- what was said before the run
     predicted_bytes INTEGER,
-    actual_seconds REAL NOT NULL,
+    actual_seconds REAL NOT NULL,  -- from the parent to a worker and back
     actual_bytes INTEGER,
+    model_seconds REAL,            -- what the engine's model said of its own part, before any correction; NULL where
+    model_bytes INTEGER,           -- nothing can be learned, as after a race
+    engine_seconds REAL,           -- what that part took
+    engine_bytes INTEGER,
+    upper_bound INTEGER NOT NULL,  -- 1: a bound, which the run may stay far below
+    features TEXT NOT NULL,        -- JSON object of numbers: rows, active_qubits, shots, threads
+    host TEXT NOT NULL,            -- the probe's hash of it
+    scope TEXT NOT NULL,           -- versions and date of the constants that the model used
     created_at REAL NOT NULL
 );
+CREATE INDEX IF NOT EXISTS cost_predictions_by_host ON cost_predictions (host, created_at);
 CREATE TABLE IF NOT EXISTS calibrations (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,            -- 'host' or 'costs'

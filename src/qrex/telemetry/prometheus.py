@@ -72,6 +72,8 @@ class MetricsSnapshot:
     runs: tuple[RunRecord, ...] = ()
     engines: tuple[str, ...] = ()  # engines known, so that those without a run stand at zero
     calibrated_at: Mapping[str, float] = field(default_factory=dict)  # engine -> Unix time
+    prediction_error: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """engine -> median and 90th percentile of |log2(actual / predicted seconds)|"""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     coherence: BeforeAfter = BeforeAfter()
     entanglement_density: BeforeAfter = BeforeAfter()
@@ -176,6 +178,16 @@ def metric_families(snapshot: MetricsSnapshot) -> tuple[Metric, ...]:
         _labelled(
             "qrex_calibration_timestamp_seconds", "Unix time of an engine's cost calibration.", "engine",
             snapshot.calibrated_at,
+        ),
+        _labelled(
+            "qrex_prediction_error_median_doublings",
+            "Median of |log2(actual / predicted)| over the stored runs; 1 is a factor of two.", "engine",
+            {engine: median for engine, (median, _) in snapshot.prediction_error.items()},
+        ),
+        _labelled(
+            "qrex_prediction_error_upper_doublings",
+            "90th percentile of |log2(actual / predicted)| over the stored runs.", "engine",
+            {engine: upper for engine, (_, upper) in snapshot.prediction_error.items()},
         ),
         _labelled(
             "qrex_stage_duration_seconds", "Wall time of a stage of the job.", "stage", snapshot.stage_seconds
