@@ -7,7 +7,6 @@
 namespace qrex {
 namespace {
 
-constexpr int kSlices = 64;
 constexpr double kCeiling = 300;  // of log2 of a bond; keeps its cube inside a double
 
 }  // namespace
@@ -69,7 +68,13 @@ BondModel::BondModel(const Rows& rows, const std::vector<std::uint8_t>& dropped,
   }
 }
 
-BondBounds BondModel::bounds(std::span<const std::int32_t> position, double log2_support) const {
+double BondModel::steps(int slices) const {
+  const double words = (num_qubits_ + 62) / 64;
+  return static_cast<double>(events_.size()) * (4 + words) + words * static_cast<double>(degree_.size()) / 4 +
+         8.0 * slices * num_qubits_;
+}
+
+BondBounds BondModel::bounds(std::span<const std::int32_t> position, double log2_support, int slice_limit) const {
   const int n = num_qubits_, cuts = n - 1;
   if (cuts < 1 || events_.empty()) return {0, 0, 0, std::log2(2.0 * std::max(n, 1))};
   const int words = (cuts + 63) / 64;
@@ -83,7 +88,7 @@ BondBounds BondModel::bounds(std::span<const std::int32_t> position, double log2
   BondBounds out;
   double work = 0, elements = 0;
   std::size_t next = 0;
-  const std::size_t slices = std::min<std::size_t>(kSlices, events_.size());
+  const std::size_t slices = std::min<std::size_t>(slice_limit, events_.size());
   const auto raise = [&](int cut, double by) {
     raw[cut] += by;
     if (raw[cut] >= std::min<double>(std::min(cut + 1, n - 1 - cut), ceiling)) open[cut / 64] &= ~(1ull << cut % 64);

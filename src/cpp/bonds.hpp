@@ -32,8 +32,10 @@ class BondModel {
     float cost;      // of a cut that no window covers
     bool per_qubit;  // times the qubits on the smaller side
   };
-  // `position[q]` is qubit q's place along the chain; `log2_support` bounds the nonzero amplitudes.
-  BondBounds bounds(std::span<const std::int32_t> position, double log2_support) const;
+  // `position[q]` is qubit q's place along the chain; `log2_support` bounds the nonzero amplitudes. Work is charged
+  // by `slices` slices of the rows, each with the bounds at its end: more of them are more exact.
+  BondBounds bounds(std::span<const std::int32_t> position, double log2_support, int slices = 64) const;
+  double steps(int slices) const;  // of `bounds`: some nanoseconds each
 
   const std::vector<Event>& events() const { return events_; }
   std::span<const std::int32_t> qubits(const Event& event) const { return {qubits_.data() + event.start, static_cast<std::size_t>(event.count)}; }
@@ -46,8 +48,8 @@ class BondModel {
   std::vector<std::int32_t> degree_;            // gates of each window
 };
 
-// An order of the qubits, by position, that makes `bounds` small, and these bounds: the best of the order as it
-// is, first use, reverse Cuthill-McKee, a spectral and a greedy arrangement, improved by moving single qubits.
-std::vector<std::int32_t> arrange(const BondModel& model, double log2_support, BondBounds& bounds);
+// An order of the qubits, by position, that makes `bounds` small: the best of the order as it is, first use,
+// breadth first (Cuthill and McKee, 1969), a spectral and a greedy arrangement, improved by moving single qubits.
+std::vector<std::int32_t> arrange(const BondModel& model, double log2_support);
 
 }  // namespace qrex

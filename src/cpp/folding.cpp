@@ -201,7 +201,9 @@ void Folding::two(int q0, int q1, const Amplitude* m, int guard, const Row* as) 
     }
   }
   if (as) return emit(as->op, as->qubits, as->params, guard);
-  if (is_diagonal(m) && is_diagonal(m + 10) && m[3] == 0.0 && m[6] == 0.0 && m[9] == 0.0 && m[12] == 0.0) {
+  bool all_diagonal = true;
+  for (int x = 0; x < 16; ++x) all_diagonal &= x % 5 == 0 || m[x] == 0.0;
+  if (all_diagonal) {
     const double entries[8] = {m[0].real(), m[0].imag(), m[5].real(), m[5].imag(),
                                m[10].real(), m[10].imag(), m[15].real(), m[15].imag()};
     return emit(Op::kDiagonal, qubits, entries, guard);

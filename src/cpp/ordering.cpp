@@ -11,7 +11,9 @@ namespace {
 using Order = std::vector<std::int32_t>;  // qubits by position
 
 constexpr double kSmallBond = 3;           // log2: no order need be sought
-constexpr std::size_t kSearchSteps = 400'000;  // events looked at while qubits are moved: some milliseconds
+constexpr double kLargeBond = 24;          // log2: out of reach in any order, moving single qubits is no use
+constexpr double kSearchSteps = 400'000;   // for each way of looking: about a millisecond
+constexpr int kSearchSlices = 8;
 constexpr int kWidestPairs = 6;            // wider gates count as a chain of pairs
 
 struct Graph {
@@ -73,7 +75,7 @@ Order spectral(const Graph& graph) {
   const int n = static_cast<int>(graph.neighbors.size());
   std::size_t edges = 0;
   for (const auto& list : graph.neighbors) edges += list.size();
-  const int rounds = static_cast<int>(std::clamp<std::size_t>(kSearchSteps / (edges + n), 10, 300));
+  const int rounds = static_cast<int>(std::clamp(kSearchSteps / static_cast<double>(edges + n), 10.0, 300.0));
   const double shift = 2 * *std::max_element(graph.strength.begin(), graph.strength.end());
   std::vector<double> v(n), w(n);
   const Order start = breadth_first(graph, far_end(graph));
@@ -126,15 +128,15 @@ Order first_use(const BondModel& model) {
 
 }  // namespace
 
-std::vector<std::int32_t> arrange(const BondModel& model, double log2_support, BondBounds& bounds) {
+std::vector<std::int32_t> arrange(const BondModel& model, double log2_support) {
   const int n = model.num_qubits();
   Order best(n), position(n);
   std::iota(best.begin(), best.end(), 0);
   const auto bounds_of = [&](const Order& order) {
     for (int p = 0; p < n; ++p) position[order[p]] = p;
-    return model.bounds(position, log2_support);
+    return model.bounds(position, log2_support, kSearchSlices);
   };
-  bounds = bounds_of(best);
+  BondBounds bounds = bounds_of(best);
   if (n < 3 || model.events().empty()) return best;
   const auto offer = [&](const Order& order) {
     const BondBounds found = bounds_of(order);
@@ -142,7 +144,9 @@ std::vector<std::int32_t> arrange(const BondModel& model, double log2_support, B
     best = order, bounds = found;
     return true;
   };
-  const auto settled = [&] { return bounds.max_log2 <= kSmallBond && bounds.updates <= 4 * static_cast<std::int64_t>(model.events().size()); };
+  const auto settled = [&] {
+    return bounds.max_log2 <= kSmallBond && bounds.updates <= 4 * static_cast<std::int64_t>(model.events().size());
+  };
   if (settled()) return best;
   const Graph graph = interaction_graph(model);
   offer(first_use(model));
@@ -150,7 +154,8 @@ std::vector<std::int32_t> arrange(const BondModel& model, double log2_support, B
   if (!settled()) offer(spectral(graph));
   if (!settled()) offer(greedy(graph));
 
-  std::size_t steps = kSearchSteps / (model.events().size() + static_cast<std::size_t>(n));
+  if (bounds.max_log2 > kLargeBond) return best;
+  int steps = static_cast<int>(4 * kSearchSteps / model.steps(kSearchSlices));
   for (int distance = 1; distance < n && steps > 0 && !settled(); distance *= 2) {
     bool improved = true;
     while (improved && steps > 0) {

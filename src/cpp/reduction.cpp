@@ -130,9 +130,8 @@ Reduction reduce(const Rows& given, const std::vector<Guard>& given_guards, int 
     }
     const int n = static_cast<int>(part.qubits.size());
     if (n > 2) {
-      BondBounds bounds;
       const BondModel model(part.rows, {}, n);
-      const std::vector<std::int32_t> order = arrange(model, log2_support(part.rows, n), bounds);
+      const std::vector<std::int32_t> order = arrange(model, log2_support(part.rows, n));
       std::vector<std::int32_t> position(n), qubits(n);
       for (int p = 0; p < n; ++p) position[order[p]] = p, qubits[p] = part.qubits[order[p]];
       renumber(part.rows, position);

@@ -85,7 +85,8 @@ nb::dict survey_program(nb::handle program, bool reduced) {
   out["widest"] = found.widest;
   out["terminal"] = found.terminal;
   out["trajectories"] = found.trajectories;
-  out["obstacle"] = nb::make_tuple(found.obstacle, found.obstacle_row, found.obstacle_bits);
+  out["first_foreign"] = found.first_foreign;
+  out["stabilizer_forks"] = found.stabilizer_forks;
   out["max_log2"] = found.bonds.max_log2;
   out["mps_updates"] = found.bonds.updates;
   out["log2_work"] = found.bonds.log2_work;

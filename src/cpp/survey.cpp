@@ -24,16 +24,17 @@ class Reader {
 
   void read(const Row& row, std::int64_t index, const std::vector<Guard>& guards) {
     found.rows_of[static_cast<int>(row.op)] += 1;
-    if (row.guard >= 0) read_guard(row, index, guards[row.guard]);
+    const bool runs = row.guard < 0 || read_guard(row, guards[row.guard]);
     time(row, guards);
+    not_unitary_ += !is_unitary(row.op);
     if (row.op == Op::kMeasure) read_measure(row);
     else if (row.op == Op::kReset) read_reset(row);
-    else read_gate(row, index);
+    else read_gate(row, index, runs);
     for (const int q : row.qubits) active_[q] = 1;
   }
 
   void finish(std::int64_t rows) {
-    if (found.non_clifford == 0) found.clifford_prefix = rows;
+    found.clifford_prefix = found.non_clifford == 0 ? rows : found.first_foreign;
     std::vector<int> size(parent_.size(), 0);
     for (std::size_t q = 0; q < parent_.size(); ++q)
       if (active_[q]) found.active += 1, size[find(static_cast<int>(q))] += 1;
@@ -41,25 +42,27 @@ class Reader {
   }
 
  private:
-  void stop(std::int64_t index, int what, int bits = 0) {
-    if (found.obstacle) return;
-    found.obstacle = what, found.obstacle_row = index, found.obstacle_bits = bits;
-  }
-
-  void read_guard(const Row& row, std::int64_t index, const Guard& guard) {
-    Guard rest;
-    // A bit that nothing has written yet is 0.
-    const Holds holds = resolve(guard, [this](int c) { return written_[c] ? -1 : 0; }, rest);
+  // False where the row never runs.
+  bool read_guard(const Row& row, const Guard& guard) {
     for (const Condition& condition : guard)
       for (const int c : condition.bits)
         if (written_[c]) found.terminal = false, found.trajectories = true;
-    if (holds != Holds::kDepends) return;
-    std::vector<std::int32_t> bits;
-    for (const Condition& condition : rest) bits.insert(bits.end(), condition.bits.begin(), condition.bits.end());
-    std::sort(bits.begin(), bits.end());
-    bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
-    if (bits.size() > 1) stop(index, 2, static_cast<int>(bits.size()));
-    else if (!is_pauli(row.op, row.width(), row.params)) stop(index, 3);
+    Guard rest;
+    // A bit that nothing has written yet is 0.
+    const Holds holds = resolve(guard, [this](int c) { return written_[c] ? -1 : 0; }, rest);
+    if (holds != Holds::kDepends) return holds == Holds::kAlways;
+    const int bit = rest[0].bits[0];
+    bool single = true;
+    for (const Condition& condition : rest)
+      for (const int c : condition.bits) single &= c == bit;
+    if (single) {
+      Guard none;
+      bool possible = false;
+      for (const int value : {0, 1}) possible |= resolve(rest, [value](int) { return value; }, none) == Holds::kAlways;
+      if (!possible) return false;
+    }
+    if (!single || !is_pauli(row.op, row.width(), row.params)) found.stabilizer_forks = not_unitary_;
+    return true;
   }
 
   void time(const Row& row, const std::vector<Guard>& guards) {
@@ -89,15 +92,12 @@ class Reader {
     open_[q] = 0;
   }
 
-  void read_gate(const Row& row, std::int64_t index) {
+  void read_gate(const Row& row, std::int64_t index, bool runs) {
     const int width = row.width();
     found.widths[std::min(width, 3)] += 1;
     for (const int q : row.qubits)
       if (measured_[q]) found.terminal = false, found.trajectories = true;
-    if (!is_clifford(row.op, width, row.params)) {
-      if (found.non_clifford++ == 0) found.clifford_prefix = index;
-      stop(index, 1);
-    }
+    if (runs && !is_clifford(row.op, width, row.params) && found.non_clifford++ == 0) found.first_foreign = index;
     follow(row);
     fuse(row.qubits);
     for (int k = 1; k < width; ++k) parent_[find(row.qubits[k])] = find(row.qubits[0]);
@@ -145,6 +145,7 @@ class Reader {
   std::vector<int> parent_, open_;  // open: 0 nothing, kOne, or the number of the pair's block
   std::vector<std::int64_t> ready_, bit_ready_;
   int pairs_ = 0;
+  std::int64_t not_unitary_ = 0;
 };
 
 }  // namespace

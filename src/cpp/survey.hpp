@@ -17,10 +17,9 @@ struct Survey {
   std::int64_t clifford_prefix = 0;  // rows before the first that is not Clifford
   int active = 0, components = 0, widest = 0;
   bool terminal = true, trajectories = false;
-  // What a stabilizer simulation cannot do first: row, and 0 nothing, 1 gate not Clifford, 2 condition on
-  // `bits` measured bits, 3 no Pauli under a measured bit.
-  std::int64_t obstacle_row = -1;
-  int obstacle = 0, obstacle_bits = 0;
+  std::int64_t first_foreign = -1;  // row of the first gate that is not Clifford
+  // Measurements and resets before the last row under measured bits that is no Pauli under a single one.
+  std::int64_t stabilizer_forks = 0;
   BondBounds bonds;
   double log2_support = 0;
 };
