@@ -8,6 +8,7 @@ from made_circuits import random_circuit
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit.circuit.classical import expr
+from qiskit.quantum_info import Kraus
 
 from qrex.circuits import Circuit
 from qrex.circuits.flattening import flatten
@@ -161,8 +162,8 @@ def test_prefix_of_clifford_rows():
 def test_what_no_row_expresses_is_set_to_the_worst_case():
     circuit = QuantumCircuit(3, 1)
     circuit.h(0)
-    circuit.initialize([0, 1], 2)
+    circuit.append(Kraus([[[1, 0], [0, 0]], [[0, 0], [0, 1]]]).to_instruction(), [2])
     found = profile(circuit)
     assert not found.is_clifford and found.needs_trajectories and not found.terminal_measurements_only
     assert (found.active_qubits, found.log2_support) == (3, 3)
-    assert "initialize" in found.stabilizer_obstacle
+    assert "kraus" in found.stabilizer_obstacle

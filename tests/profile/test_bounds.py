@@ -1,5 +1,7 @@
 """Bounds on bonds and on nonzero amplitudes never lie below what the exact states have."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from made_circuits import matrices, random_circuit
@@ -102,7 +104,7 @@ def test_order_of_qubits_is_found():
     order = random.permutation(40)
     circuit = QuantumCircuit(40)
     circuit.ry(0.3, range(40))
-    for left, right in zip(order, order[1:], strict=False):
+    for left, right in pairwise(order):
         circuit.rxx(0.3, int(left), int(right))
     assert [found.max_log2_schmidt for found in part_profiles(circuit)] == [1]
     circuit = QuantumCircuit(32)

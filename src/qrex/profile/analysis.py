@@ -38,6 +38,8 @@ def analyze(circuit: Circuit, shots: int | None = None) -> Analysis:
     """
     profile = profile_circuit(circuit, shots)
     reduced = reduce(circuit.program)
+    if circuit.program.obstacle:  # nothing was reduced: the one part is the circuit
+        return Analysis(profile, reduced, (profile,))
     parts = tuple(
         profile_program(part.program, f"{circuit.id}/{index}", profile.shots, reduced=True)
         for index, part in enumerate(reduced.parts)
