@@ -73,7 +73,49 @@ def test_a_bound_that_does_not_fit_is_tried_only_as_the_last_resort():
     last = chosen(bound, Made("huge", Cost(1.0, 1 << 60)))
     assert last.engine == "bounded" and last.guarded
     assert last.cost.peak_bytes == ROOM.memory_bytes
-    assert "does not fit" in last.reason
+    assert "no engine is certain to fit" in last.reason
+
+
+@dataclass
+class Stepped(Made):
+    def start(self, job, allotment):
+        raise NotImplementedError
+
+
+def test_what_may_stay_below_its_bound_races_against_the_certain_one():
+    certain = Made("certain", Cost(1.0, 10))
+    loose = Stepped("loose", Cost(50.0, 10, upper_bound=True))
+    wild = Stepped("wild", Cost(1e9, 1 << 60, upper_bound=True))
+    fixed = Made("fixed", Cost(60.0, 10, upper_bound=True))
+    found = chosen(certain, loose, wild, fixed)
+    assert found.engine == "certain" and found.contenders == ("loose", "wild")
+    assert found.race_seconds == pytest.approx(0.1)
+    assert "races" in found.passed_over["loose"] and "races" not in found.passed_over["fixed"]
+    assert "loose and wild may overtake" in found.reason
+    quick = chosen(Made("certain", Cost(0.001, 10)), loose)
+    assert not quick.contenders and quick.race_seconds == 0
+
+
+def test_a_proven_bound_below_all_others_is_chosen_and_may_be_overtaken_itself():
+    found = chosen(Stepped("proven", Cost(0.5, 10, upper_bound=True)), Made("certain", Cost(1.0, 10)),
+                   Stepped("loose", Cost(50.0, 10, upper_bound=True)))  # fmt: skip
+    assert found.engine == "proven" and found.contenders == ("proven", "loose")
+
+
+def test_where_nothing_is_certain_the_stepped_ones_race():
+    found = chosen(Made("one call", Cost(1e3, 1 << 60, upper_bound=True)),
+                   Stepped("a", Cost(1e9, 1 << 60, upper_bound=True)),
+                   Stepped("b", Cost(1e8, 1 << 60, upper_bound=True)))  # fmt: skip
+    assert found.guarded and found.contenders == ("b", "a") and found.engine == "b"
+    assert "b and a race within" in found.reason
+
+
+def test_earlier_runs_correct_a_prediction():
+    def refine(name, cost, _profile):
+        return Cost(cost.seconds * (10 if name == "flatters" else 1), cost.peak_bytes)
+
+    engines = {e.name: e for e in (Made("flatters", Cost(0.5, 10)), Made("honest", Cost(1.0, 10)))}
+    assert route(profile(QuantumCircuit(2)), engines, ROOM, refine=refine).engine == "honest"
 
 
 def test_infeasible_says_what_would_help():

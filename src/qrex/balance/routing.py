@@ -3,33 +3,42 @@
 In: a profile, engines with measured constants, an allotment. Out: a `Route` with the reason for the choice
 and the reason why each other engine was passed over. Pure: the same inputs give the same route.
 
-Some costs are only upper bounds (a matrix product state's, from Schmidt ranks). A bound that fits the
-allotment is a certificate and competes as it stands. One that does not fit proves nothing: such an engine is
-chosen only where no other can run the circuit at all, and then it runs guarded by the memory limit.
+Some costs are only upper bounds (a matrix product state's, from Schmidt ranks; a sparse state's, from the
+number of branching gates). A bound that fits the allotment is a certificate and competes as it stands. Below
+its bound such an engine may still be the fastest: where it can be stepped, it is named as a contender and
+races within a small share of the certain time; what the race takes is part of the cost. Where nothing is certain
+to fit, contenders run until one ends, guarded by the memory limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from qrex.engines import Allotment, Cost, Engine
+from qrex.engines import Allotment, Cost, Engine, SteppedEngine
 from qrex.errors import EngineError, InfeasibleError
 from qrex.profile import Profile
 from qrex.units import format_bytes, format_seconds
 
-__all__ = ["DEFAULT_MAX_INFIDELITY", "Route", "route"]
+__all__ = ["DEFAULT_MAX_INFIDELITY", "RACE_SHARE", "Route", "route"]
 
 DEFAULT_MAX_INFIDELITY = 1e-3
+RACE_SHARE = 0.1
+"""Share of the certain engine's time that contenders may take before they show that they are faster."""
+
+_RACE_FROM_SECONDS = 0.004  # nothing is won by racing against less
 _LONGEST_SHOWN_SECONDS = 1e9
+
+Refine = Callable[[str, Cost, Profile], Cost]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`ranked` holds every engine that could run the circuit with its predicted cost, best first.
 
-    `guarded`: no cost is certain to fit; the run must be held to its limits, may fail, and its cost is the
-    whole allotment rather than a prediction.
+    `contenders` race against `engine` before it starts, for `race_seconds` in all unless one shows that it ends
+    first. `guarded`: no cost is certain to fit; contenders run until one ends or the limits stop them, and the
+    cost is the whole allotment rather than a prediction.
     """
 
     circuit_id: str
@@ -39,6 +48,8 @@ class Route:
     passed_over: Mapping[str, str]
     ranked: tuple[tuple[str, Cost], ...]
     guarded: bool = False
+    contenders: tuple[str, ...] = ()
+    race_seconds: float = 0.0
 
 
 def route(
@@ -46,31 +57,22 @@ def route(
     engines: Mapping[str, Engine],
     allotment: Allotment,
     max_infidelity: float = DEFAULT_MAX_INFIDELITY,
+    refine: Refine | None = None,
 ) -> Route:
     """The fastest predicted engine that stays within `allotment` and `max_infidelity`; ties go by name.
 
-    Raises InfeasibleError, saying what would make it feasible, where no engine can.
+    `refine` corrects a cost by what earlier runs took. Raises InfeasibleError, saying what would make it feasible,
+    where no engine can.
     """
     passed: dict[str, str] = {}
     fitting: list[tuple[float, str, Cost]] = []
     uncertain: list[tuple[float, str, Cost]] = []
     memory_wanted: dict[str, int] = {}
     for name in sorted(engines):
-        support = engines[name].supports(profile)
-        if getattr(engines[name], "delegates", False) and len(engines) > 1:
-            # It would only choose among engines that are ranked here themselves, later and for a fee. Asked
-            # for by name it stands alone, and runs.
-            passed[name] = support.reason or "chooses among methods that are ranked here by name"
+        cost = _cost(name, profile, engines, allotment, refine, passed)
+        if cost is None:
             continue
-        if not support.supported:
-            passed[name] = support.reason
-            continue
-        try:
-            cost = engines[name].estimate(profile, allotment)
-        except EngineError as error:
-            passed[name] = str(error)
-            continue
-        if cost.infidelity > max_infidelity:
+        if cost.infidelity > max_infidelity and not cost.upper_bound:
             passed[name] = f"infidelity may reach {cost.infidelity:.2g}; {max_infidelity:.2g} is allowed"
         elif cost.disk_bytes > allotment.disk_bytes:
             allotted = format_bytes(allotment.disk_bytes)
@@ -79,43 +81,90 @@ def route(
             fitting.append((cost.seconds, name, cost))
         elif cost.upper_bound:
             uncertain.append((cost.seconds, name, cost))
-            passed[name] = f"not certain to fit: its bond bound is 2^{profile.max_log2_schmidt:.0f}"
+            passed[name] = f"not certain to fit: {_bound(name, profile)}"
         else:
             memory_wanted[name] = cost.peak_bytes
             passed[name] = f"needs {format_bytes(cost.peak_bytes)}; {format_bytes(allotment.memory_bytes)} allotted"
+    fitting.sort(key=lambda entry: entry[:2])
+    uncertain.sort(key=lambda entry: entry[:2])
     if fitting:
-        return _fastest(profile, sorted(fitting, key=lambda entry: entry[:2]), passed)
+        return _fastest(profile, engines, fitting, uncertain, passed)
     if uncertain:
-        return _guarded(profile, sorted(uncertain, key=lambda entry: entry[:2]), passed, allotment)
+        return _guarded(profile, engines, uncertain, passed, allotment)
     raise InfeasibleError(_why_infeasible(profile, passed, memory_wanted, allotment))
 
 
-def _fastest(profile: Profile, order: list[tuple[float, str, Cost]], passed: dict[str, str]) -> Route:
+def _cost(name, profile, engines, allotment, refine: Refine | None, passed: dict[str, str]) -> Cost | None:
+    engine = engines[name]
+    support = engine.supports(profile)
+    if getattr(engine, "delegates", False) and len(engines) > 1:
+        # It would only choose among engines that are ranked here themselves, later and for a fee. Asked
+        # for by name it stands alone, and runs.
+        passed[name] = support.reason or "chooses among methods that are ranked here by name"
+        return None
+    if not support.supported:
+        passed[name] = support.reason
+        return None
+    try:
+        cost = engine.estimate(profile, allotment)
+    except EngineError as error:
+        passed[name] = str(error)
+        return None
+    return cost if refine is None else refine(name, cost, profile)
+
+
+def _fastest(profile: Profile, engines, order, uncertain, passed: dict[str, str]) -> Route:
     best_seconds, best, best_cost = order[0]
+    race = best_seconds > _RACE_FROM_SECONDS
+    contenders = [
+        name
+        for _, name, cost in order + uncertain
+        if race and cost.upper_bound and isinstance(engines[name], SteppedEngine)
+    ]
     for seconds, name, cost in order[1:]:
         what = "bounded by" if cost.upper_bound else "predicted"
         passed[name] = f"slower: {what} {_duration(seconds)}, {best} {_duration(best_seconds)}"
+    for name in contenders:
+        if name != best:
+            passed[name] = f"{passed[name]}; it races, since it may stay far below its bound"
     how = "at most" if best_cost.upper_bound else "predicted"
     reason = f"fastest of {len(order)}: {how} {_duration(best_seconds)}"
     if best_cost.upper_bound:
-        reason += f" (bonds proven at most 2^{profile.max_log2_schmidt:.0f})"
+        reason += f" ({_bound(best, profile)})"
+    others = [name for name in contenders if name != best]
+    if others:
+        reason += f"; {' and '.join(others)} may overtake it within {_duration(RACE_SHARE * best_seconds)}"
     ranked = tuple((name, cost) for _, name, cost in order)
-    return Route(profile.circuit_id, best, best_cost, reason, dict(sorted(passed.items())), ranked)
+    return Route(
+        profile.circuit_id, best, best_cost, reason, dict(sorted(passed.items())), ranked, False, tuple(contenders),
+        RACE_SHARE * best_seconds if others else 0.0,
+    )  # fmt: skip
 
 
-def _guarded(
-    profile: Profile, order: list[tuple[float, str, Cost]], passed: dict[str, str], allotment: Allotment
-) -> Route:
-    _, best, bound = order[0]
+def _guarded(profile: Profile, engines, order, passed: dict[str, str], allotment: Allotment) -> Route:
+    contenders = [name for _, name, _ in order if isinstance(engines[name], SteppedEngine)]
+    best = contenders[0] if contenders else order[0][1]
+    bound = next(cost for _, name, cost in order if name == best)
     del passed[best]
     seconds = bound.seconds if allotment.wall_seconds is None else min(bound.seconds, allotment.wall_seconds)
     cost = replace(bound, seconds=seconds, peak_bytes=allotment.memory_bytes)
+    tried = " and ".join(contenders) if contenders else best
     reason = (
-        f"no other engine can run it; the bond bound 2^{profile.max_log2_schmidt:.0f} does not fit, "
-        f"the state may: tried within {format_bytes(allotment.memory_bytes)}"
+        f"no engine is certain to fit ({'; '.join(_bound(name, profile) for name in contenders or [best])}), the state "
+        f"may: {tried} {'race' if len(contenders) > 1 else 'tries'} within {format_bytes(allotment.memory_bytes)}"
     )
     ranked = tuple((name, cost) for _, name, cost in order)
-    return Route(profile.circuit_id, best, cost, reason, dict(sorted(passed.items())), ranked, guarded=True)
+    return Route(
+        profile.circuit_id, best, cost, reason, dict(sorted(passed.items())), ranked, True, tuple(contenders)
+    )
+
+
+def _bound(name: str, profile: Profile) -> str:
+    """What proves, or fails to prove, that an engine with a bounded cost fits."""
+    if "mps" in name:
+        return f"bonds at most 2^{profile.max_log2_schmidt:.0f}"
+    support = min(profile.log2_support, float(profile.active_qubits))
+    return f"nonzero amplitudes at most 2^{support:.0f}"
 
 
 def _why_infeasible(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +12,9 @@ from qrex.cli.tables import plain
 
 if TYPE_CHECKING:
     from qrex.circuits import Circuit
-    from qrex.engines import Engine
+    from qrex.execute.solving import Prepared
     from qrex.expansion.session import Session
     from qrex.expansion.simulation import PlannedRoutes
-    from qrex.profile import Profile
 
 __all__ = ["command"]
 
@@ -51,15 +49,14 @@ def command(
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
     from qrex.errors import InfeasibleError
-    from qrex.expansion.simulation import engines_to_choose_from, plan_routes
+    from qrex.expansion.simulation import plan_routes
 
     check_engine(engine)
     with open_session(
         workload, platform, shots=shots, cores=cores, memory=memory, strict=strict, store=store, quiet=quiet
     ) as session:
-        engines = engines_to_choose_from(session, engine)
-        planned = plan_routes(session, engines, session.workload.circuits)
-        rows = [_row(session, engines, planned, circuit) for circuit in planned.circuits]
+        planned = plan_routes(session, session.workload.circuits, engine)
+        rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
     if as_json_flag:
         options.as_json(rows)
     else:
@@ -74,14 +71,14 @@ def command(
     check_all_read(session.workload)
 
 
-def _row(session: Session, engines: Mapping[str, Engine], planned: PlannedRoutes, circuit: Circuit) -> dict[str, Any]:
+def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str | None) -> dict[str, Any]:
     """`feasible` is True, False, or None where an engine can only try it."""
     row = {"name": circuit.name, "id": circuit.id, "qubits": circuit.num_qubits}
-    chosen = planned.routes.get(circuit.id)
-    if chosen is None:
-        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "upper_bound": False,
-                      "reason": planned.refused[circuit.id], "passed_over": {}, "advice": ""}  # fmt: skip
-    sure = not chosen.guarded
+    found = planned.prepared.get(circuit.id)
+    if found is None:
+        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "upper_bound": None,
+                      "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [], "advice": ""}  # fmt: skip
+    chosen, sure = found.plan, not found.plan.guarded
     return row | {
         "feasible": True if sure else None,
         "engine": chosen.engine,
@@ -90,27 +87,38 @@ def _row(session: Session, engines: Mapping[str, Engine], planned: PlannedRoutes
         "upper_bound": chosen.cost.upper_bound,
         "reason": chosen.reason,
         "passed_over": dict(chosen.passed_over),
-        "advice": "" if sure else _advice(session, engines, planned.profiles[circuit.id]),
+        "parts": [
+            {"engine": part.engine, "seconds": part.cost.seconds, "contenders": list(part.contenders)}
+            for part in chosen.routes
+        ],
+        "advice": "" if sure else _advice(session, found, engine),
     }
 
 
-def _advice(session: Session, engines: Mapping[str, Engine], profile: Profile) -> str:
-    """The least memory with which an engine is certain to run the circuit."""
-    from qrex.engines import Allotment
+def _advice(session: Session, found: Prepared, engine: str | None) -> str:
+    """The least memory with which an engine is certain to run the parts that are not certain to fit."""
+    from qrex.engines import Allotment, Job
     from qrex.errors import EngineError
+    from qrex.execute.solving import SolveRequest, engines_of
     from qrex.units import format_bytes
 
     whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
-    wanted = []
-    for name, engine in engines.items():
-        if engine.supports(profile).supported and not getattr(engine, "delegates", False):
-            with contextlib.suppress(EngineError):
-                cost = engine.estimate(profile, whole)
-                if not cost.upper_bound:
-                    wanted.append((cost.peak_bytes, name))
-    if not wanted:
-        return "a QPU, or a circuit with fewer qubits or weaker entanglement, would make it feasible"
-    least, name = min(wanted)
+    engines = engines_of(SolveRequest(Job(None, 1, 0), session.constants.values, whole, engine=engine))
+    profiles = (found.analysis.profile,) if found.plan.whole else found.analysis.part_profiles
+    least, name = 0, ""
+    for chosen, profile in zip(found.plan.routes, profiles, strict=True):
+        if not chosen.guarded:
+            continue
+        wanted = []
+        for other, candidate in engines.items():
+            if candidate.supports(profile).supported and not getattr(candidate, "delegates", False):
+                with contextlib.suppress(EngineError):
+                    cost = candidate.estimate(profile, whole)
+                    if not cost.upper_bound:
+                        wanted.append((cost.peak_bytes, other))
+        if not wanted:
+            return "a QPU, or a circuit with fewer qubits or weaker entanglement, would make it feasible"
+        least, name = max((least, name), min(wanted))
     if least <= session.host.memory_bytes:
         return f"--memory {format_bytes(1.01 * least).replace(' ', '')} would make it feasible, with {name}"
     return (

@@ -83,14 +83,16 @@ def _simulate(session, engine: str | None) -> list[dict]:
             rows.append(row | {"outcome": "infeasible", "error": stage.refused[circuit.id]})
             continue
         payload, chosen = stage.payloads[circuit.id], stage.routes[circuit.id]
+        value = payload["value"] or {"engine": chosen.engine, "note": "", "predicted_seconds": None,
+                                     "predicted_bytes": None}  # fmt: skip
         row |= {
-            "engine": chosen.engine,
+            "engine": value["engine"],
             "kept": payload["kept"],
-            "reason": chosen.reason,
+            "reason": "; ".join(filter(None, (chosen.reason, value["note"]))),
             "seconds": payload["seconds"],
-            "predicted_seconds": chosen.cost.seconds,
+            "predicted_seconds": value["predicted_seconds"],
             "peak_bytes": payload["peak_bytes"],
-            "predicted_bytes": chosen.cost.peak_bytes,
+            "predicted_bytes": value["predicted_bytes"],
         }
         if payload["value"] is None and chosen.guarded:
             # No prediction said that it fits: that it did not is the platform's limit, not a fault.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -24,11 +24,9 @@ from qrex.profile import profile_circuit
 __all__ = [
     "DeviceRequest",
     "ProtocolRequest",
-    "SimulationRequest",
     "open_qpu_once",
     "run_on_device",
     "run_protocol",
-    "simulate",
     "warm_engines",
 ]
 
@@ -50,29 +48,6 @@ def warm_engines() -> None:
     simulator = AerSimulator(max_parallel_threads=1)
     simulator.run(transpile(circuit, simulator, optimization_level=1), shots=1).result()
     stim.Circuit("H 0\nM 0").compile_sampler().sample(1)
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationRequest:
-    """Sample `job` on the engine called `engine`, built with its cost `constants`."""
-
-    engine: str
-    constants: Mapping[str, Mapping[str, float]]
-    job: Job
-    allotment: Allotment
-
-
-def simulate(request: SimulationRequest, progress: Progress) -> dict[str, Any]:
-    """Counts, probabilities of the probed bit strings, and the engine's metadata."""
-    from qrex.engines.registry import available_engines
-
-    engine = available_engines(request.constants)[request.engine]
-    answer = engine.run(request.job, request.allotment, progress)
-    return {
-        "counts": dict(answer.counts),
-        "probabilities": dict(answer.probabilities),
-        "metadata": dict(answer.metadata),
-    }
 
 
 @dataclass(frozen=True, slots=True)

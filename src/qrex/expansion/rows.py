@@ -81,19 +81,22 @@ def _simulated_side(
     if circuit.id in stage.refused:
         return Side("unsupported", "no engine", stage.refused[circuit.id])
     payload, chosen = stage.payloads[circuit.id], stage.routes.get(circuit.id)
-    engine = chosen.engine if chosen else BASELINE_ENGINE
-    if payload["value"] is None:
+    value = payload["value"]
+    engine = value["engine"] if value else chosen.engine if chosen else BASELINE_ENGINE
+    if value is None:
         outcome = "unsupported" if payload["error_type"] in _DOES_NOT_FIT else "failed"
         return Side(outcome, engine, payload["error"], seconds=payload["seconds"])
     judged = judgement[side]
     why = chosen.reason if chosen else "what a plain user gets: Aer's automatic method, one circuit at a time"
+    if value["note"]:
+        why += f"; {value['note']}"
     if judgement["agreement"] is not None:
         why += f"; two-sample test of both sides' counts: p = {judgement['agreement']:.2g}"
     if judged is None and chosen is not None:
-        why += f"; stated infidelity at most {chosen.cost.infidelity:.1g}"
+        why += f"; stated infidelity at most {value['metadata'].get('infidelity') or 0.0:.1g}"
     return Side(
-        "ran", engine, why, payload["seconds"], chosen.cost.seconds if chosen else None,
-        _told(payload["peak_bytes"]), chosen.cost.peak_bytes if chosen else None, None,
+        "ran", engine, why, payload["seconds"], value["predicted_seconds"],
+        _told(payload["peak_bytes"]), value["predicted_bytes"], None,
         Measurement.from_dict(judged["fidelity"]) if judged else None,
         judged["kind"] if judged else "", judged["perfect"] if judged else None,
     )  # fmt: skip

@@ -8,22 +8,21 @@ that was interrupted and went on has the sum of its sessions' spans.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
-from qrex.balance import Route, pack, route
+from qrex.balance import Plan, pack, seconds_on
 from qrex.balance import Task as PackingTask
 from qrex.circuits import Circuit
-from qrex.engines import Allotment, Engine, Job
+from qrex.engines import Allotment, Job
 from qrex.engines.registry import available_engines
-from qrex.errors import InfeasibleError, InputError
+from qrex.errors import InfeasibleError
 from qrex.execute import Task, WorkUnit
-from qrex.execute.jobs import SimulationRequest, simulate
+from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.session import Session
 from qrex.expansion.timing import spread, time_fixed_work
-from qrex.profile import Profile, profile_circuit
 from qrex.store import content_key
 from qrex.telemetry import Utilization, UtilizationSampler
 
@@ -31,7 +30,6 @@ __all__ = [
     "BASELINE_ENGINE",
     "PlannedRoutes",
     "SimulationStage",
-    "engines_to_choose_from",
     "plan_routes",
     "run_baseline",
     "run_expanded",
@@ -54,7 +52,7 @@ class SimulationStage:
     title: str
     circuits: tuple[Circuit, ...]
     payloads: Mapping[str, Mapping[str, Any]]
-    routes: Mapping[str, Route]
+    routes: Mapping[str, Plan]
     refused: Mapping[str, str]
     makespan_seconds: float
     decision_seconds: float
@@ -75,8 +73,17 @@ def run_baseline(session: Session) -> SimulationStage:
     allotment = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
     circuits = _distinct(session.simulated)
     owner = _pass_id(circuits)
-    units = [_unit(session, circuit, BASELINE_ENGINE, allotment, "alone", owner=owner) for circuit in circuits]
+    units = [
+        _unit(session, circuit, _baseline_request(session, circuit, allotment), BASELINE_ENGINE, "alone", owner)
+        for circuit in circuits
+    ]
     return _run(session, "Simulate, baseline", units, {}, {}, 0.0, side_by_side=False)
+
+
+def _baseline_request(session: Session, circuit: Circuit, allotment: Allotment) -> SolveRequest:
+    return SolveRequest(
+        _job(session, circuit), session.constants.values, allotment, session.settings.infidelity, BASELINE_ENGINE
+    )
 
 
 def run_expanded(
@@ -96,12 +103,10 @@ def run_expanded(
     no choice. Raises InputError where there is no such engine.
     """
     began = monotonic()
-    engines = engines_to_choose_from(session, engine)
-    planned = plan_routes(session, engines, _distinct(session.simulated))
-    routes, refused = planned.routes, planned.refused
-    circuits = [c for c in planned.circuits if c.id in routes]
+    planned = plan_routes(session, _distinct(session.simulated), engine)
+    circuits = [c for c in planned.circuits if c.id in planned.prepared]
     if side_by_side:
-        threads = _packed_threads(session, circuits, planned, engines)
+        threads = _packed_threads(session, circuits, planned)
         title, mode = "Simulate, engines chosen, side by side", "side by side"
     else:
         threads = {circuit.id: session.cores for circuit in circuits}
@@ -109,47 +114,41 @@ def run_expanded(
     order = {name: place for place, name in enumerate(threads)}
     owner = _pass_id(circuits) if timed else ""
     units = [
-        _unit(session, circuit, routes[circuit.id].engine,
-              Allotment(threads=threads[circuit.id], memory_bytes=_limit(session, routes[circuit.id])), mode,
-              probes.get(circuit.id, ()), owner)
+        _planned_unit(session, circuit, planned.prepared[circuit.id], threads[circuit.id], mode, engine,
+                      probes.get(circuit.id, ()), owner)
         for circuit in sorted(circuits, key=lambda c: order[c.id])
     ]  # fmt: skip
     decision_seconds = monotonic() - began
-    return _run(session, title, units, routes, refused, decision_seconds, side_by_side=side_by_side)
+    return _run(session, title, units, planned.routes, planned.refused, decision_seconds, side_by_side=side_by_side)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRoutes:
-    """Decisions only: profile and route by circuit id, or why no engine can run it."""
+    """Decisions only: reduction and plan by circuit id, or why no engine can run it."""
 
     circuits: tuple[Circuit, ...]
-    profiles: Mapping[str, Profile]
-    routes: Mapping[str, Route]
+    prepared: Mapping[str, Prepared]
     refused: Mapping[str, str]
 
+    @property
+    def routes(self) -> dict[str, Plan]:
+        return {name: found.plan for name, found in self.prepared.items()}
 
-def plan_routes(session: Session, engines: Mapping[str, Engine], circuits: Sequence[Circuit]) -> PlannedRoutes:
-    """Profile every circuit and choose its engine among `engines`, with all cores and memory at hand."""
+
+def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | None = None) -> PlannedRoutes:
+    """Reduce every circuit and choose its engines, or `engine`, with all cores and memory at hand."""
     whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
-    profiles = {circuit.id: profile_circuit(circuit, session.shots_of(circuit)) for circuit in circuits}
-    routes: dict[str, Route] = {}
+    prepared: dict[str, Prepared] = {}
     refused: dict[str, str] = {}
-    for name, profile in profiles.items():
+    for circuit in circuits:
+        job = Job(circuit, session.shots_of(circuit), 0)
         try:
-            routes[name] = route(profile, engines, whole, session.settings.infidelity)
+            prepared[circuit.id] = prepare(
+                SolveRequest(job, session.constants.values, whole, session.settings.infidelity, engine)
+            )
         except InfeasibleError as error:
-            refused[name] = str(error)
-    return PlannedRoutes(tuple(circuits), profiles, routes, refused)
-
-
-def engines_to_choose_from(session: Session, name: str | None) -> dict[str, Engine]:
-    """All installed engines, or only the one called `name`."""
-    engines = available_engines(session.constants.values)
-    if name is None:
-        return engines
-    if name not in engines:
-        raise InputError(f"engine {name!r} is not installed; there is {', '.join(sorted(engines))}; see `qrex engines`")
-    return {name: engines[name]}
+            refused[circuit.id] = str(error)
+    return PlannedRoutes(tuple(circuits), prepared, refused)
 
 
 def _pass_id(circuits: Sequence[Circuit]) -> str:
@@ -162,20 +161,16 @@ def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
     return tuple({circuit.id: circuit for circuit in circuits}.values())
 
 
-def _packed_threads(
-    session: Session, circuits: Sequence[Circuit], planned: PlannedRoutes, engines: Mapping[str, Engine]
-) -> dict[str, int]:
+def _packed_threads(session: Session, circuits: Sequence[Circuit], planned: PlannedRoutes) -> dict[str, int]:
     """Threads by circuit id, in the order in which to start."""
+    engines = available_engines(session.constants.values)
     tasks = []
     for circuit in circuits:
-        engine = engines[planned.routes[circuit.id].engine]
-        seconds = {
-            threads: engine.estimate(
-                planned.profiles[circuit.id], Allotment(threads=threads, memory_bytes=session.memory_bytes)
-            ).seconds
-            for threads in range(1, session.cores + 1)
-        }
-        tasks.append(PackingTask(circuit.id, seconds, _limit(session, planned.routes[circuit.id])))
+        found = planned.prepared[circuit.id]
+        seconds = {session.cores: found.plan.cost.seconds}
+        for threads in range(1, session.cores):
+            seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.memory_bytes)
+        tasks.append(PackingTask(circuit.id, seconds, _limit(session, found.plan)))
     schedule = pack(tasks, session.cores, session.memory_bytes)
     placed = sorted(schedule.placements, key=lambda placement: placement.start_seconds)
     return {placement.task_id: placement.threads for placement in placed}
@@ -185,22 +180,40 @@ _LIMIT_FACTOR = 1.5
 _LIMIT_FLOOR_BYTES = 256 * 2**20
 
 
-def _limit(session: Session, chosen: Route) -> int:
+def _limit(session: Session, chosen: Plan) -> int:
     """Memory allotted to a run: its predicted peak with room for error, never more than there is."""
     return min(session.memory_bytes, int(_LIMIT_FACTOR * chosen.cost.peak_bytes) + _LIMIT_FLOOR_BYTES)
 
 
-def _unit(
+def _planned_unit(
     session: Session,
     circuit: Circuit,
-    engine: str,
-    allotment: Allotment,
+    prepared: Prepared,
+    threads: int,
     mode: str,
-    probe: tuple[str, ...] = (),
-    owner: str = "",
+    engine: str | None,
+    probe: tuple[str, ...],
+    owner: str,
 ) -> WorkUnit:
-    job = Job(circuit, session.shots_of(circuit), session.seed_for("simulate", circuit.id), probe)
-    request = SimulationRequest(engine, session.constants.values, job, allotment)
+    """A circuit that was planned here. Its parts travel as arrays; the circuit itself only where it runs whole."""
+    allotment = Allotment(threads=threads, memory_bytes=_limit(session, prepared.plan))
+    job = _job(session, circuit, probe)
+    if not prepared.plan.whole:
+        job = replace(job, circuit=None, label=circuit.name)
+    request = SolveRequest(
+        job, session.constants.values, allotment, session.settings.infidelity, engine, prepared=prepared
+    )
+    return _unit(session, circuit, request, prepared.plan.engine, mode, owner)
+
+
+def _job(session: Session, circuit: Circuit, probe: tuple[str, ...] = ()) -> Job:
+    return Job(circuit, session.shots_of(circuit), session.seed_for("simulate", circuit.id), probe)
+
+
+def _unit(
+    session: Session, circuit: Circuit, request: SolveRequest, engine: str, mode: str, owner: str = ""
+) -> WorkUnit:
+    allotment, job = request.allotment, request.job
     parts = {
         "circuit": circuit.id,
         "engine": engine,
@@ -210,10 +223,10 @@ def _unit(
         "memory": allotment.memory_bytes,
         "mode": mode,
         "owner": owner,
-        "probe": content_key("probe", {"strings": list(probe)}),
+        "probe": content_key("probe", {"strings": list(job.probe)}),
     }
     task = Task(
-        circuit.id, simulate, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds
+        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds
     )
     return session.unit("simulate", parts, task)
 
@@ -264,16 +277,17 @@ def _record(
     }
 
 
-def _keep_predictions(session, units, payloads, routes: Mapping[str, Route]) -> None:
+def _keep_predictions(session, units, payloads, routes: Mapping[str, Plan]) -> None:
     for unit in units:
         payload, chosen = payloads[unit.task.id], routes.get(unit.task.id)
-        if chosen is not None and payload["value"] is not None:
+        value = payload["value"]
+        if chosen is not None and value is not None and value["certain"]:
             session.store.keep_prediction(
                 unit.key,
-                engine=chosen.engine,
+                engine=value["engine"],
                 circuit_id=unit.task.id,
-                predicted_seconds=chosen.cost.seconds,
-                predicted_bytes=chosen.cost.peak_bytes,
+                predicted_seconds=value["predicted_seconds"],
+                predicted_bytes=value["predicted_bytes"],
                 actual_seconds=payload["seconds"],
                 actual_bytes=payload["peak_bytes"],
             )

@@ -6,6 +6,7 @@ In: stages, figures and rows of both sides. Out: `MechanismRow`, `Summary`.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any
 
 from qrex import __version__
@@ -69,7 +70,8 @@ def balancer_row(
     keep_together = nothing_lost and together.makespan_seconds < chosen.makespan_seconds
     kept = together if keep_together else chosen
     faster = kept.makespan_seconds < baseline.makespan_seconds or len(kept.finished()) > len(baseline.finished())
-    used = sorted({route.engine for route in kept.routes.values()})
+    ran = Counter(payload["value"]["engine"] for payload in kept.payloads.values() if payload["value"])
+    used = sorted(ran)
     reason = f"every circuit on the engine predicted to finish it first ({', '.join(used)})"
     reason += "; side by side within the memory budget" if keep_together else (
         "; side by side was measured and not kept: it was no faster"
@@ -80,7 +82,7 @@ def balancer_row(
         "optimize_workload_balancer", "Engines chosen, circuits side by side",
         "applied" if faster else "measured, not applied", reason, (engines, packing), "as each contribution says",
         {
-            "engines": {name: sum(r.engine == name for r in kept.routes.values()) for name in used},
+            "engines": {name: ran[name] for name in used},
             "decision_seconds": round(kept.decision_seconds, 3),
             "refused": len(kept.refused),
             "not_used": "no GPU engine in this version",

@@ -1,0 +1,123 @@
+"""The plan of one circuit: what is left of it after reduction, and the engine of each independent part.
+
+In: an `Analysis`, engines with measured constants, an allotment. Out: a `Plan`. Pure. Parts run one after the
+other in one worker, so their seconds add up and the largest peak counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qrex.balance.routing import DEFAULT_MAX_INFIDELITY, Refine, Route, route
+from qrex.engines import Allotment, Cost, Engine
+from qrex.profile import Analysis
+
+__all__ = ["CLASSICAL", "Plan", "plan_circuit", "seconds_on"]
+
+CLASSICAL = "classical"
+"""Named as the engine where every outcome is certain or an independent coin, so that none is needed."""
+
+# Strings of the answer, random numbers, the join of parts.
+_BYTES_PER_SHOT_BIT = 3
+_BASE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`engine`, `reason` and `passed_over` are those of the costliest part; `routes` has one entry per part.
+
+    `whole`: the circuit runs as it was written, not reduced. `cost` is that of all parts together. `guarded`: a
+    part is not certain to fit (see `Route`).
+    """
+
+    circuit_id: str
+    engine: str
+    cost: Cost
+    reason: str
+    passed_over: Mapping[str, str]
+    routes: tuple[Route, ...]
+    whole: bool
+    guarded: bool
+
+    @property
+    def raced(self) -> bool:
+        """Whether the seconds hold only if no contender overtakes."""
+        return any(len(found.contenders) > 1 for found in self.routes)
+
+
+def plan_circuit(
+    analysis: Analysis,
+    engines: Mapping[str, Engine],
+    allotment: Allotment,
+    max_infidelity: float = DEFAULT_MAX_INFIDELITY,
+    refine: Refine | None = None,
+) -> Plan:
+    """The plan for the circuit that was analyzed.
+
+    A circuit that no program can say (`obstacle`), and one for an engine that is asked for by name and chooses
+    for itself, go as they were written. Raises InfeasibleError where a part fits no engine.
+    """
+    only = next(iter(engines.values())) if len(engines) == 1 else None
+    if analysis.reduced.obstacle or getattr(only, "delegates", False):
+        found = route(analysis.profile, engines, allotment, max_infidelity, refine)
+        return _plan(analysis, (found,), whole=True)
+    share = max_infidelity / max(1, len(analysis.part_profiles))
+    routes = tuple(
+        route(profile, engines, allotment, share, refine) for profile in analysis.part_profiles
+    )
+    return _plan(analysis, routes, whole=False)
+
+
+def seconds_on(
+    threads: int, plan: Plan, analysis: Analysis, engines: Mapping[str, Engine], memory_bytes: int
+) -> float:
+    """Predicted seconds of the same plan on another number of threads."""
+    profiles = (analysis.profile,) if plan.whole else analysis.part_profiles
+    allotment = Allotment(threads=threads, memory_bytes=memory_bytes)
+    return sum(
+        engines[found.engine].estimate(profile, allotment).seconds
+        for found, profile in zip(plan.routes, profiles, strict=True)
+    )
+
+
+def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan:
+    profile = analysis.profile
+    joined = _BASE_BYTES + _BYTES_PER_SHOT_BIT * profile.shots * profile.num_clbits
+    if not routes:
+        reason = "every outcome is certain or an independent coin: no state is needed"
+        return Plan(profile.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False)
+    costliest = max(routes, key=lambda found: found.cost.seconds)
+    cost = Cost(
+        seconds=sum(found.cost.seconds for found in routes),
+        peak_bytes=joined + max(found.cost.peak_bytes for found in routes),
+        disk_bytes=max(found.cost.disk_bytes for found in routes),
+        infidelity=min(1.0, sum(found.cost.infidelity for found in routes)),
+        upper_bound=any(found.cost.upper_bound for found in routes),
+    )
+    reason = costliest.reason
+    if not whole:
+        reason = _told_reduction(analysis, routes) + reason
+    return Plan(
+        profile.circuit_id,
+        costliest.engine,
+        cost,
+        reason,
+        costliest.passed_over,
+        routes,
+        whole,
+        any(found.guarded for found in routes),
+    )
+
+
+def _told_reduction(analysis: Analysis, routes: tuple[Route, ...]) -> str:
+    """What is left, where something was left out."""
+    reduced = analysis.reduced
+    widest = max(len(part.qubits) for part in reduced.parts)
+    if widest == reduced.qubits_before and reduced.rows_after >= 0.9 * reduced.rows_before:
+        return ""
+    parts = f" in {len(routes)} independent parts" if len(routes) > 1 else ""
+    return (
+        f"{reduced.rows_after:,} of {reduced.rows_before:,} operations on at most {widest} of "
+        f"{reduced.qubits_before} qubits left{parts}; "
+    )
