@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from qrex.engines import Allotment, Cost, Engine, SteppedEngine
+from qrex.engines import Allotment, Cost, Engine
 from qrex.errors import EngineError, InfeasibleError
 from qrex.profile import Profile
 from qrex.units import format_bytes, format_seconds
@@ -119,7 +119,7 @@ def _fastest(profile: Profile, engines, order, uncertain, passed: dict[str, str]
     contenders = [
         name
         for _, name, cost in order + uncertain
-        if race and cost.upper_bound and isinstance(engines[name], SteppedEngine)
+        if race and cost.upper_bound and hasattr(engines[name], "start")
     ]
     for seconds, name, cost in order[1:]:
         what = "bounded by" if cost.upper_bound else "predicted"
@@ -142,7 +142,7 @@ def _fastest(profile: Profile, engines, order, uncertain, passed: dict[str, str]
 
 
 def _guarded(profile: Profile, engines, order, passed: dict[str, str], allotment: Allotment) -> Route:
-    contenders = [name for _, name, _ in order if isinstance(engines[name], SteppedEngine)]
+    contenders = [name for _, name, _ in order if hasattr(engines[name], "start")]
     best = contenders[0] if contenders else order[0][1]
     bound = next(cost for _, name, cost in order if name == best)
     del passed[best]

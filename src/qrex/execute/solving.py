@@ -56,7 +56,8 @@ def prepare(request: SolveRequest) -> Prepared:
     """Analyze and plan. Raises InfeasibleError where a part fits no engine, EngineError where the engine that was
     asked for is not there."""
     engines = engines_of(request)
-    analysis = analyze(request.job.program, request.job.shots, request.job.identity)
+    assert request.job.circuit is not None  # what is not loaded cannot be planned
+    analysis = analyze(request.job.circuit, request.job.shots)
     refine = request.refinement.refined if request.refinement is not None else None
     return Prepared(analysis, plan_circuit(analysis, engines, request.allotment, request.max_infidelity, refine))
 
