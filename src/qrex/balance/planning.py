@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qrex.balance.routing import DEFAULT_MAX_INFIDELITY, Refine, Route, route
 from qrex.engines import Allotment, Cost, Engine
-from qrex.profile import Analysis
+from qrex.profile.analysis import Analysis
 
 __all__ = ["CLASSICAL", "Plan", "plan_circuit", "seconds_on"]
 
@@ -59,7 +59,7 @@ def plan_circuit(
     for itself, go as they were written. Raises InfeasibleError where a part fits no engine.
     """
     only = next(iter(engines.values())) if len(engines) == 1 else None
-    if analysis.reduced.obstacle or getattr(only, "delegates", False):
+    if any(part.program.obstacle for part in analysis.reduced.parts) or getattr(only, "delegates", False):
         found = route(analysis.profile, engines, allotment, max_infidelity, refine)
         return _plan(analysis, (found,), whole=True)
     share = max_infidelity / max(1, len(analysis.part_profiles))
@@ -113,7 +113,7 @@ def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan
 def _told_reduction(analysis: Analysis, routes: tuple[Route, ...]) -> str:
     """What is left, where something was left out."""
     reduced = analysis.reduced
-    widest = max(len(part.qubits) for part in reduced.parts)
+    widest = reduced.widest_part
     if widest == reduced.qubits_before and reduced.rows_after >= 0.9 * reduced.rows_before:
         return ""
     parts = f" in {len(routes)} independent parts" if len(routes) > 1 else ""

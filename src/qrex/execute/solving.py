@@ -19,7 +19,9 @@ from qrex.engines import Allotment, Counts, Engine, Job, SteppedEngine
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute.racing import Racer, race
-from qrex.profile import Analysis, Reduced, analyze, join
+from qrex.profile import analyze
+from qrex.profile.analysis import Analysis
+from qrex.profile.reduction import Reduced, join
 from qrex.units import format_seconds
 
 __all__ = ["Prepared", "SolveRequest", "engines_of", "prepare", "solve"]
@@ -89,7 +91,7 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     ]
     counts = join(reduced, [answer.counts for answer in answers], job.shots, job.seed)
     probabilities = _joined_probabilities(job.probe, reduced, answers)
-    return _answer(plan, None, counts, probabilities, answers, reduced.coins[1], solver, deciding)
+    return _answer(plan, None, counts, probabilities, answers, reduced.coin_ones.tolist(), solver, deciding)
 
 
 def _as_written(engine: Engine, request: SolveRequest, progress: Progress) -> dict[str, Any]:
@@ -247,8 +249,8 @@ def _restricted(text: str, clbits: Sequence[int]) -> str:
 def _joined_probabilities(probe: Sequence[str], reduced: Reduced, answers: Sequence[Counts]) -> dict[str, float]:
     """Exact probabilities of `probe`, where every part gave its own."""
     out: dict[str, float] = {}
-    coins = list(zip(*reduced.coins, strict=True))
-    written = set(reduced.constants) | {int(bit) for bit, _ in coins}
+    coins = list(zip(reduced.coin_bits.tolist(), reduced.coin_ones.tolist(), strict=True))
+    written = set(reduced.constants) | {bit for bit, _ in coins}
     written |= {bit for part in reduced.parts for bit in part.clbits}
     for text in probe:
         if len(text) != reduced.num_clbits or set(text) - {"0", "1"}:
@@ -258,8 +260,9 @@ def _joined_probabilities(probe: Sequence[str], reduced: Reduced, answers: Seque
         possible &= all(text[-1 - bit] == "0" for bit in range(reduced.num_clbits) if bit not in written)
         total = float(possible)
         for bit, one in coins:
-            total *= one if text[-1 - int(bit)] == "1" else 1 - one
+            total *= one if text[-1 - bit] == "1" else 1 - one
         for part, answer in zip(reduced.parts, answers, strict=True):
+            # A part may write bits that are certain in the end: its own value on the way does not matter.
             own = answer.probabilities.get(_restricted(text, part.clbits))
             if own is None:
                 return {}
