@@ -80,6 +80,13 @@ _BUILT_IN = (
         "pip install stim",
         ("stim",),
     ),
+    _BuiltIn(
+        "mps",
+        "matrix product state in double precision, qubits rerouted as gates need",
+        "qrex.engines.mps",
+        "MatrixProductEngine",
+        "pip install --force-reinstall qrex  (builds its C++ module)",
+    ),
     _aer("mps", "matrix product state (Aer)"),
     _aer("statevector", "dense state in double precision (Aer)"),
     _aer("stabilizer", "Clifford circuits (Aer)"),
