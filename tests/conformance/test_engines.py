@@ -108,7 +108,7 @@ def test_memory_limit_is_refused_before_it_is_passed(engine):
         circuit.rx(0.3, range(26))
     circuit.measure(range(26), range(26))
     room = Allotment(threads=1, memory_bytes=64 << 20)
-    if engine.name in ("aer-mps", "aer-stabilizer"):
+    if engine.name in ("aer-mps", "aer-stabilizer", "mps"):
         # Bounded by construction: product states and tableaux of this size take under a megabyte.
         assert run(engine, circuit, shots=10, room=room).shots == 10
         return

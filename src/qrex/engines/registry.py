@@ -87,6 +87,13 @@ _BUILT_IN = (
         "SparseEngine",
         "pip install --force-reinstall qrex  (builds its C++ module)",
     ),
+    _BuiltIn(
+        "mps",
+        "matrix product state in double precision, qubits rerouted as gates need",
+        "qrex.engines.mps",
+        "MatrixProductEngine",
+        "pip install --force-reinstall qrex  (builds its C++ module)",
+    ),
     _aer("mps", "matrix product state (Aer)"),
     _aer("statevector", "dense state in double precision (Aer)"),
     _aer("stabilizer", "Clifford circuits (Aer)"),
