@@ -68,6 +68,7 @@ def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:
         needs_trajectories=reader.trajectories,
         stabilizer_obstacle=clifford.obstacle,
         stabilizer_forks=clifford.followed.forks,
+        obstacle=circuit.program.obstacle,
         mps_updates=bonds.updates,
         log2_mps_work=bonds.log2_work,
         log2_mps_elements=bonds.log2_elements,

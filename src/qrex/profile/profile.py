@@ -33,6 +33,8 @@ class Profile:
     amplitudes that its tensors hold at their largest. `instructions` counts what was walked over.
     `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `stabilizer_forks` counts the
     measurements and resets after which a stabilizer simulation must follow shots one outcome at a time.
+    `obstacle` says what of the circuit no row of its program can express: only engines that read the circuit itself
+    take it.
     """
 
     circuit_id: str
@@ -64,6 +66,7 @@ class Profile:
     instructions: int = 0
     log2_support: float = inf
     stabilizer_forks: int = 0
+    obstacle: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""
