@@ -59,7 +59,7 @@ def plan_circuit(
     for itself, go as they were written. Raises InfeasibleError where a part fits no engine.
     """
     only = next(iter(engines.values())) if len(engines) == 1 else None
-    if any(part.program.obstacle for part in analysis.reduced.parts) or getattr(only, "delegates", False):
+    if analysis.profile.obstacle or getattr(only, "delegates", False):
         found = route(analysis.profile, engines, allotment, max_infidelity, refine)
         return _plan(analysis, (found,), whole=True)
     share = max_infidelity / max(1, len(analysis.part_profiles))

@@ -34,6 +34,8 @@ class Profile:
     before the first that is not Clifford, `stabilizer_forks` the measurements and resets after which a stabilizer
     simulation must follow shots one outcome at a time.
     Where the program is not the whole circuit (`Program.obstacle`), what cannot be told is set to the worst case.
+    `obstacle` says what of the circuit no row of its program can express: only engines that read the circuit itself
+    take it.
     """
 
     circuit_id: str
@@ -66,6 +68,7 @@ class Profile:
     log2_support: float = inf
     stabilizer_forks: int = 0
     clifford_prefix: int = 0
+    obstacle: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""

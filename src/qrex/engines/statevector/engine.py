@@ -35,9 +35,8 @@ class StateVectorEngine:
         self.constants = dict(constants)
 
     def supports(self, profile: Profile) -> Support:
-        obstacle = profile.stabilizer_obstacle
-        if profile.has_control_flow and obstacle.endswith("cannot be followed"):
-            return Support(False, obstacle)
+        if profile.obstacle:
+            return Support(False, profile.obstacle)
         if profile.active_qubits > MAX_WIRES:
             return Support(False, f"{profile.active_qubits} qubits: at most {MAX_WIRES} fit an address")
         return Support(True)
