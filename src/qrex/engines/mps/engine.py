@@ -31,7 +31,7 @@ class MatrixProductEngine:
         routines()  # without them the engine is broken, and should say so now
 
     def supports(self, profile: Profile) -> Support:
-        return Support(True)
+        return Support(not profile.obstacle, profile.obstacle)
 
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost:
         """Upper bounds from the bonds that the profile allows; EngineError where constants are missing."""

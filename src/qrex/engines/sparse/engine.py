@@ -39,7 +39,7 @@ class SparseEngine:
         self.constants = dict(constants)
 
     def supports(self, profile: Profile) -> Support:
-        return Support(True)
+        return Support(not profile.obstacle, profile.obstacle)
 
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost:
         """An upper bound, from the bound on nonzero amplitudes. EngineError where constants are missing."""
