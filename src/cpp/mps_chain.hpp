@@ -54,8 +54,10 @@ class Chain {
   void two(int i, const Scalar* matrix, LinearAlgebra& algebra);
   // On `count` consecutive sites from i, the bit of site i most significant.
   void many(int i, int count, const Entries& matrix, LinearAlgebra& algebra);
-  // 1 + Π factors: on sites first to last, factors[k] (2 × 2) on site first + k, or none if null.
-  void add_product(int first, std::span<const Scalar* const> factors, LinearAlgebra& algebra);
+  // Π zero[k] + Π one[k], a unitary, on sites first, first + 1, …; factors are 2 × 2, the identity where null. No
+  // site moves. The left Gram matrices of both products are known before anything is cut, so that each site is
+  // decomposed once, right to left, under its exact weights.
+  void sum(int first, std::span<const Scalar* const> zero, std::span<const Scalar* const> one, LinearAlgebra& algebra);
 
   // Sites in a product state stand between bonds of 1.
   bool alone(int i) const { return sites_[i].left == 1 && sites_[i].right == 1; }
@@ -76,6 +78,7 @@ class Chain {
   void renumber(int from, int to);
   void orthonormalize(int first, int last, LinearAlgebra& algebra);  // right to left; site `first` absorbs
   void reweigh(int first, int last, bool settle, LinearAlgebra& algebra);   // left to right, bonds right of the sites
+  const Scalar* acted(int i, const Scalar* factor, Buffer& out) const;
   Split split(int m, int n, int hint, Buffer& v, LinearAlgebra& algebra);
   void resized(const Site& site, std::ptrdiff_t sign) { elements_ += sign * static_cast<std::ptrdiff_t>(site.tensor.size()); }
 
@@ -87,6 +90,7 @@ class Chain {
   std::ptrdiff_t elements_ = 0;
   bool limited_ = false;
   Buffer pair_, theta_, rows_, left_;  // scratch
+  std::vector<Buffer> grams_;          // of `sum`: three blocks per bond
   std::vector<double> values_;
 };
 

@@ -261,13 +261,8 @@ Split LinearAlgebra::split(Scalar* theta, int m, int n, double threshold, int li
     std::sort(order_.begin(), order_.end(), [&](int a, int b) { return values[a] > values[b]; });
   else
     std::reverse(order_.begin(), order_.end());
-  int kept = rank;
-  while (kept > 1 && out.discarded + values[order_[kept - 1]] <= allowed) out.discarded += values[order_[--kept]];
-  if (kept > limit) {
-    out.limited = true;
-    while (kept > limit) out.discarded += values[order_[--kept]];
-  }
-  out.rank = kept;
+  truncate(allowed, limit, values, out);
+  const int kept = out.rank;
   v.resize(static_cast<std::size_t>(kept) * n);
   if (own || direct) {
     const Scalar* rows = own ? right_.data() : gram_.data();
@@ -279,9 +274,65 @@ Split LinearAlgebra::split(Scalar* theta, int m, int n, double threshold, int li
     multiply(kept, rank, n, gram_.data() + static_cast<std::size_t>(rank - kept) * rank, right_.data(), v.data());
     std::iota(order_.begin(), order_.end(), rank - kept);
   }
+  gather_norms(kept, values);
+  return out;
+}
+
+void LinearAlgebra::truncate(double allowed, int limit, std::vector<double>& values, Split& out) {
+  int kept = static_cast<int>(values.size());
+  while (kept > 1 && out.discarded + values[order_[kept - 1]] <= allowed) out.discarded += values[order_[--kept]];
+  if (kept > limit) {
+    out.limited = true;
+    while (kept > limit) out.discarded += values[order_[--kept]];
+  }
+  out.rank = kept;
+}
+
+void LinearAlgebra::gather_norms(int kept, std::vector<double>& values) {
   norms_.resize(kept);
   for (int k = 0; k < kept; ++k) norms_[k] = std::sqrt(values[order_[k]]);
   values.assign(norms_.begin(), norms_.begin() + kept);
+}
+
+Split LinearAlgebra::split_density(Scalar* density, int n, double threshold, int limit, Buffer& v,
+                                   std::vector<double>& values) {
+  double total = 0;
+  for (int k = 0; k < n; ++k) total += density[static_cast<std::size_t>(k) * n + k].real();
+  if (!(total > 0)) throw std::runtime_error("a matrix product state lost its norm");
+  const double allowed = threshold * total;
+  Split out;
+  int rank = n;
+  bool own = n <= kOwnRows;
+  if (own) {
+    gram_.resize(static_cast<std::size_t>(n) * n);
+    std::copy(density, density + gram_.size(), gram_.data());
+    double rest = 0;
+    rank = pivoted_rows(gram_.data(), n, n, 1e-4 * allowed * allowed, rest);
+    own = rank <= kOwnRotations;
+    if (own) {
+      rotate(n, n, rank);
+      out.discarded = std::sqrt(n * rest);
+    } else {
+      rank = n;
+    }
+  }
+  values.resize(rank);
+  order_.resize(rank);
+  std::iota(order_.begin(), order_.end(), 0);
+  if (own) {
+    for (int k = 0; k < rank; ++k) values[k] = std::sqrt(norm2(left_.data() + k * n, n));
+    std::sort(order_.begin(), order_.end(), [&](int a, int b) { return values[a] > values[b]; });
+  } else {
+    eigen(density, n);
+    for (int k = 0; k < n; ++k) values[k] = std::max(eigenvalues_[k], 0.0);
+    std::reverse(order_.begin(), order_.end());
+  }
+  truncate(allowed, limit, values, out);
+  v.resize(static_cast<std::size_t>(out.rank) * n);
+  const Scalar* rows = own ? right_.data() : density;
+  for (int k = 0; k < out.rank; ++k)
+    std::copy_n(rows + static_cast<std::size_t>(order_[k]) * n, n, v.data() + static_cast<std::size_t>(k) * n);
+  gather_norms(out.rank, values);
   return out;
 }
 

@@ -101,6 +101,9 @@ class LinearAlgebra {
   // orthogonal; `values` are their norms. `hint` is the rank expected, 0 if unknown.
   Split split(Scalar* theta, int m, int n, double threshold, int limit, int hint, Buffer& v, std::vector<double>& values);
 
+  // The same where only density = theta† theta (n × n, destroyed) is known; `values` are still norms.
+  Split split_density(Scalar* density, int n, double threshold, int limit, Buffer& v, std::vector<double>& values);
+
   // a (m × n) = left (m × rank) · right (rank × n) with orthonormal rows of `right`; destroys a. Gives the rank.
   int orthonormal_rows(Scalar* a, int m, int n, Buffer& left, Buffer& right);
 
@@ -112,6 +115,9 @@ class LinearAlgebra {
   int pivoted_rows(Scalar* a, int m, int n, double stop, double& rest);  // into left_ (transposed) and right_
   int pivoted_library(Scalar* a, int m, int n, double stop, double& rest);
   void rotate(int m, int n, int rank);  // makes the rows of left_ orthogonal, changing right_ along
+  // Keeps the largest of `values` (squared norms), those named by the end of order_ being the smallest.
+  void truncate(double allowed, int limit, std::vector<double>& values, Split& out);
+  void gather_norms(int kept, std::vector<double>& values);  // squared norms in, norms of those kept out
   void eigen(Scalar* matrix, int n);    // eigenvalues ascending in eigenvalues_, eigenvectors in the rows, conjugated
   void thread_count(std::size_t work);
 

@@ -11,17 +11,9 @@ namespace {
 constexpr double kCubicShare = 0.1;
 // Weight of later gates in the choice of a meeting place, per gate further ahead.
 constexpr double kDiscount = 0.6;
+constexpr double kCertain = 1e-28;  // squared amplitude that counts as none
 
-std::array<Scalar, 16> product(const std::array<Scalar, 16>& a, const std::array<Scalar, 16>& b) {
-  std::array<Scalar, 16> out{};
-  for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < 4; ++k) {
-      const Scalar x = a[4 * i + k];
-      if (x == Scalar{}) continue;
-      for (int j = 0; j < 4; ++j) out[4 * i + j] += x * b[4 * k + j];
-    }
-  return out;
-}
+constexpr Matrix2 kNothing{1, 0, 0, 1};
 
 }  // namespace
 
@@ -31,14 +23,9 @@ Register::Register(int num_qubits)
 }
 
 void Register::one(int qubit, const Scalar* m) {
-  Matrix2& held = single_[qubit];
-  if (!has_single_[qubit]) {
-    std::copy(m, m + 4, held.begin());
-    has_single_[qubit] = 1;
-    return;
-  }
-  held = {m[0] * held[0] + m[1] * held[2], m[0] * held[1] + m[1] * held[3], m[2] * held[0] + m[3] * held[2],
-          m[2] * held[1] + m[3] * held[3]};
+  const Matrix2 gate{m[0], m[1], m[2], m[3]};
+  single_[qubit] = has_single_[qubit] ? product(gate, single_[qubit]) : gate;
+  has_single_[qubit] = 1;
 }
 
 void Register::settle(int i, LinearAlgebra& algebra) {
@@ -60,6 +47,7 @@ void Register::wait(int i, const Matrix4& matrix, LinearAlgebra& algebra) {
     pair_[w] = product(matrix, pair_[w]);
     return;
   }
+  if (in_ladder(w) || in_ladder(chain[i + 1].wire)) settle_ladder(algebra);
   if (waits(i - 1)) settle(i - 1, algebra);
   if (waits(i + 1)) settle(i + 1, algebra);
   pair_[w] = matrix;
@@ -188,29 +176,35 @@ void Register::approach(int wire, int target, LinearAlgebra& algebra) {
 
 void Register::two(int a, int b, const Scalar* matrix, const Partners& after_a, const Partners& after_b,
                    LinearAlgebra& algebra) {
-  meet(a, b, after_a, after_b, algebra);
-  const bool a_left = chain.at(a) < chain.at(b);
   Matrix4 gate;
-  for (int r = 0; r < 4; ++r)
-    for (int c = 0; c < 4; ++c) {
-      // The index of sites has the left bit on top; that of the gate has qubit b on top.
-      const int row = a_left ? ((r & 1) << 1 | r >> 1) : r, column = a_left ? ((c & 1) << 1 | c >> 1) : c;
-      gate[4 * r + c] = matrix[4 * row + column];
-    }
+  std::copy(matrix, matrix + 16, gate.begin());
+  if (ladder_.open() && join_ladder(a, b, gate, algebra)) return;
+  if (ladder_.open() && (in_ladder(a) || in_ladder(b))) settle_ladder(algebra);
+  if (std::abs(chain.at(a) - chain.at(b)) > 1) {
+    if (start_ladder(a, b, gate, algebra)) return;
+    meet(a, b, after_a, after_b, algebra);
+  }
+  const bool a_left = chain.at(a) < chain.at(b);
   const int left = a_left ? a : b, right = a_left ? b : a;
+  if (a_left) gate = turned(gate);  // sites have the left bit on top
   if (has_single_[left] || has_single_[right]) {
-    static constexpr Matrix2 kNothing{1, 0, 0, 1};
-    const Matrix2 &x = has_single_[left] ? single_[left] : kNothing, &y = has_single_[right] ? single_[right] : kNothing;
+    const Matrix2 x = taken_single(left), y = taken_single(right);
     Matrix4 both;
     for (int r = 0; r < 4; ++r)
       for (int c = 0; c < 4; ++c) both[4 * r + c] = x[(r >> 1) * 2 + (c >> 1)] * y[(r & 1) * 2 + (c & 1)];
     gate = product(gate, both);
-    has_single_[left] = has_single_[right] = 0;
   }
   wait(chain.at(left), gate, algebra);
 }
 
+bool Register::side_by_side(std::span<const std::int32_t> qubits) const {
+  int first = chain.size(), last = -1;
+  for (const int q : qubits) first = std::min(first, chain.at(q)), last = std::max(last, chain.at(q));
+  return last - first + 1 == static_cast<int>(qubits.size());
+}
+
 void Register::many(std::span<const std::int32_t> qubits, const Scalar* matrix, LinearAlgebra& algebra) {
+  settle_ladder(algebra);
   const int count = static_cast<int>(qubits.size()), dim = 1 << count;
   std::vector<int> placed(qubits.begin(), qubits.end());
   std::sort(placed.begin(), placed.end(), [&](int x, int y) { return chain.at(x) < chain.at(y); });
@@ -221,10 +215,9 @@ void Register::many(std::span<const std::int32_t> qubits, const Scalar* matrix, 
   const int first = chain.at(placed[0]);
   std::vector<int> bit(count);  // of the matrix, for the site first + k
   for (int k = 0; k < count; ++k) {
-    const int w = placed[k], i = first + k;
-    settle_around(i, algebra);
-    if (has_single_[w]) chain.one(i, single_[w].data());
-    has_single_[w] = 0;
+    const int w = placed[k];
+    settle_around(first + k, algebra);
+    settle_single(w);
     bit[k] = static_cast<int>(std::find(qubits.begin(), qubits.end(), w) - qubits.begin());
   }
   std::vector<int> place(dim, 0);  // index of the matrix for an index of the sites
@@ -232,62 +225,72 @@ void Register::many(std::span<const std::int32_t> qubits, const Scalar* matrix, 
     for (int k = 0; k < count; ++k) place[x] |= (x >> (count - 1 - k) & 1) << bit[k];
   std::vector<Scalar> ordered(static_cast<std::size_t>(dim) * dim);
   for (int r = 0; r < dim; ++r)
-    for (int c = 0; c < dim; ++c) ordered[static_cast<std::size_t>(r) * dim + c] = matrix[static_cast<std::size_t>(place[r]) * dim + place[c]];
+    for (int c = 0; c < dim; ++c)
+      ordered[static_cast<std::size_t>(r) * dim + c] = matrix[static_cast<std::size_t>(place[r]) * dim + place[c]];
   updates_ += count - 1;
   chain.many(first, count, Entries(ordered.data(), dim), algebra);
 }
 
 void Register::controlled(std::span<const std::int32_t> qubits, const Scalar* matrix, LinearAlgebra& algebra) {
+  settle_ladder(algebra);
   int first = chain.size(), last = -1;
-  for (const int q : qubits) first = std::min(first, site_of(q)), last = std::max(last, site_of(q));
-  for (int i = first; i <= last; ++i) settle_around(i, algebra);
+  for (const int q : qubits) first = std::min(first, chain.at(q)), last = std::max(last, chain.at(q));
   static constexpr Matrix2 kOne{0, 0, 0, 1};
   const Matrix2 rest{matrix[0] - 1.0, matrix[1], matrix[2], matrix[3] - 1.0};
-  std::vector<const Scalar*> factors(last - first + 1, nullptr);
+  std::vector<const Scalar*> zero(last - first + 1, nullptr), one(last - first + 1, nullptr);
   for (std::size_t k = 0; k < qubits.size(); ++k) {
-    const int q = qubits[k];
-    if (has_single_[q]) chain.one(site_of(q), single_[q].data());
-    has_single_[q] = 0;
-    factors[site_of(q) - first] = k + 1 < qubits.size() ? kOne.data() : rest.data();
+    settle_around(chain.at(qubits[k]), algebra);
+    settle_single(qubits[k]);
+    one[chain.at(qubits[k]) - first] = k + 1 < qubits.size() ? kOne.data() : rest.data();
   }
-  updates_ += 2 * factors.size();
-  chain.add_product(first, factors, algebra);
+  updates_ += last - first;
+  chain.sum(first, zero, one, algebra);
+}
+
+void Register::settle_single(int qubit) {
+  if (!has_single_[qubit]) return;
+  chain.one(chain.at(qubit), single_[qubit].data());
+  has_single_[qubit] = 0;
 }
 
 void Register::flush(LinearAlgebra& algebra) {
-  for (int i = 0; i < chain.size(); ++i) {
+  settle_ladder(algebra);
+  for (int i = 0; i < chain.size(); ++i)
     if (waits(i)) settle(i, algebra);
-  }
-  for (int i = 0; i < chain.size(); ++i) {
-    const int w = chain[i].wire;
-    if (has_single_[w]) chain.one(i, single_[w].data());
-    has_single_[w] = 0;
-  }
+  for (int q = 0; q < chain.size(); ++q) settle_single(q);
 }
 
-bool Register::alone(int qubit) const {
-  const int i = site_of(qubit);
-  return chain.alone(i) && !waits(i) && !waits(i - 1);
+bool Register::alone(int qubit) const { return free_site(chain.at(qubit)); }
+
+int Register::known(int qubit) const {
+  const int i = chain.at(qubit);
+  if (!free_site(i)) return -1;
+  const Scalar *v = chain[i].tensor.data(), *m = single_[qubit].data();
+  const bool turned = has_single_[qubit];
+  const Scalar zero = turned ? m[0] * v[0] + m[1] * v[1] : v[0], one = turned ? m[2] * v[0] + m[3] * v[1] : v[1];
+  if (std::norm(one) < kCertain) return 0;
+  if (std::norm(zero) < kCertain) return 1;
+  return -1;
 }
 
 double Register::probability_of_one(int qubit, LinearAlgebra& algebra) {
-  const int i = site_of(qubit);
-  settle_around(i, algebra);
-  if (has_single_[qubit]) chain.one(i, single_[qubit].data());
-  has_single_[qubit] = 0;
-  return chain.probability_of_one(i);
+  if (in_ladder(qubit)) settle_ladder(algebra);
+  settle_around(chain.at(qubit), algebra);
+  settle_single(qubit);
+  return chain.probability_of_one(chain.at(qubit));
 }
 
 void Register::project(int qubit, int outcome, double probability, LinearAlgebra& algebra) {
   // Sites move, bonds shrink and bases turn: nothing may wait.
+  settle_ladder(algebra);
   for (int i = 0; waiting_ > 0 && i < chain.size(); ++i)
     if (waits(i)) settle(i, algebra);
-  chain.project(site_of(qubit), outcome, probability, algebra);
+  chain.project(chain.at(qubit), outcome, probability, algebra);
 }
 
 void Register::set_zero(int qubit) {
   has_single_[qubit] = 0;
-  chain.set_alone(site_of(qubit), 1.0, 0.0);
+  chain.set_alone(chain.at(qubit), 1.0, 0.0);
 }
 
 }  // namespace qrex::mps

@@ -14,10 +14,14 @@ constexpr int kWidestContraction = 5;   // controlled gates on more qubits go as
 constexpr double kMarkStep = 1.0 / 64;
 constexpr double kGrowthTaken = 0.5;    // share of the growth of bonds so far that forecasts carry on
 
-void controlled_pair(const Scalar* m, Scalar* out) {
-  std::fill(out, out + 16, Scalar{});
-  out[0] = out[10] = 1;
-  out[5] = m[0], out[7] = m[1], out[13] = m[2], out[15] = m[3];
+// Matrix of a gate with `controls` controls first and then one target.
+std::vector<Scalar> controlled_matrix(int controls, const Scalar* m) {
+  const std::size_t dim = std::size_t{2} << controls, ones = dim / 2 - 1;
+  std::vector<Scalar> out(dim * dim);
+  for (std::size_t x = 0; x < dim; ++x) out[x * dim + x] = 1;
+  const std::size_t low = ones, high = dim - 1;
+  out[low * dim + low] = m[0], out[low * dim + high] = m[1], out[high * dim + low] = m[2], out[high * dim + high] = m[3];
+  return out;
 }
 
 }  // namespace
@@ -98,20 +102,52 @@ void Run::gate(Branch& branch, std::size_t row) {
     qubits.one(wire_[from], simple.matrix);
     return;
   }
-  if (width == 2) {
-    Scalar matrix[16];
-    if (simple.controls == 1) {
-      controlled_pair(simple.matrix, matrix);
-    } else {
-      const std::vector<Amplitude> whole = circuit.matrix(row);
-      std::copy(whole.begin(), whole.end(), matrix);
-    }
-    qubits.two(wire_[from], wire_[from + 1], matrix, partners(from), partners(from + 1), algebra_);
+  if (simple.controls > 0) {
+    controlled(branch, row, simple);
     return;
   }
+  const std::vector<Amplitude> matrix = circuit.matrix(row);
   const std::span<const std::int32_t> wires(wire_.data() + from, width);
-  if (simple.controls > 0 && width > kWidestContraction) qubits.controlled(wires, simple.matrix, algebra_);
-  else qubits.many(wires, circuit.matrix(row).data(), algebra_);
+  if (width == 2) {
+    qubits.two(wires[0], wires[1], matrix.data(), partners(from), partners(from + 1), algebra_);
+  } else if (op == Op::kCswap && !qubits.side_by_side(wires)) {
+    static constexpr Scalar kX[4] = {0, 1, 1, 0};
+    const std::vector<Scalar> cx = controlled_matrix(1, kX);
+    qubits.two(wires[2], wires[1], cx.data(), partners(from + 2), partners(from + 1), algebra_);
+    qubits.controlled(wires, kX, algebra_);
+    qubits.two(wires[2], wires[1], cx.data(), partners(from + 2), partners(from + 1), algebra_);
+  } else {
+    qubits.many(wires, matrix.data(), algebra_);
+  }
+}
+
+void Run::controlled(Branch& branch, std::size_t row, const Controlled& gate) {
+  Register& qubits = branch.qubits;
+  const std::size_t from = start_[row], width = start_[row + 1] - from;
+  // A phase has no target: each of its qubits counts as a control.
+  const bool phase = gate.matrix[0] == 1.0 && gate.matrix[1] == 0.0 && gate.matrix[2] == 0.0;
+  std::vector<std::int32_t>& wires = operands_;
+  wires.clear();
+  for (std::size_t k = 0; k < width; ++k) {
+    const std::int32_t wire = wire_[from + k];
+    const int known = k + 1 < width || phase ? qubits.known(wire) : -1;
+    if (known == 0) return;
+    if (known < 0) wires.push_back(wire);
+  }
+  if (wires.empty()) wires.push_back(wire_[from]);  // a phase on nothing but ones
+  const int controls = static_cast<int>(wires.size()) - 1;
+  if (controls == 0) {
+    qubits.one(wires[0], gate.matrix);
+  } else if (controls == 1) {
+    const Scalar* m = gate.matrix;
+    const Scalar matrix[16] = {1, 0, 0, 0, 0, m[0], 0, m[1], 0, 0, 1, 0, 0, m[2], 0, m[3]};
+    const auto slot = [&](std::int32_t wire) { return from + (std::find(wire_.begin() + from, wire_.end(), wire) - wire_.begin() - from); };
+    qubits.two(wires[0], wires[1], matrix, partners(slot(wires[0])), partners(slot(wires[1])), algebra_);
+  } else if (controls + 1 > kWidestContraction || !qubits.side_by_side(wires)) {
+    qubits.controlled(wires, gate.matrix, algebra_);
+  } else {
+    qubits.many(wires, controlled_matrix(controls, gate.matrix).data(), algebra_);
+  }
 }
 
 void Run::observe(Branch& branch, std::size_t row) {

@@ -69,6 +69,7 @@ class Run {
   void prepare();
   void step(Branch& branch);
   void gate(Branch& branch, std::size_t row);
+  void controlled(Branch& branch, std::size_t row, const Controlled& gate);
   void observe(Branch& branch, std::size_t row);  // a measurement or reset in the middle
   Partners partners(std::size_t slot) const;
   bool at_end(const Branch& branch) const { return branch.row == circuit_->size(); }
@@ -84,6 +85,7 @@ class Run {
   LinearAlgebra algebra_;
   std::vector<std::size_t> start_;        // first operand of each row
   std::vector<std::int32_t> wire_, next_, row_of_;  // of each operand: wire, its next operand in a gate, row
+  std::vector<std::int32_t> operands_;    // scratch
   std::vector<std::uint8_t> at_end_;      // of each row: a measurement that can wait for the end
   std::vector<std::int32_t> final_wire_;  // of each qubit
   std::vector<std::unique_ptr<Branch>> branches_open_;
