@@ -12,6 +12,7 @@ import pytest
 
 from qrex.errors import CircuitError, EngineError, InfeasibleError, MemoryLimitError
 from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.store import Store
 
 GB = 10**9
@@ -64,6 +65,7 @@ def test_memory_limit_is_enforced_and_the_pool_survives(pool):
         ]
     )
     assert isinstance(outcomes["over"].error, MemoryLimitError)
+    assert outcomes["over"].breach and not outcomes["under"].breach
     assert "500 MB" in str(outcomes["over"].error)
     assert outcomes["under"].value == 1
     assert 300_000_000 <= outcomes["under"].peak_bytes < 400_000_000
@@ -85,7 +87,7 @@ def test_errors_keep_their_type_and_place(pool):
 
 
 def test_predicted_bytes_never_add_up_beyond_the_pool():
-    with Pool(cores=2, memory_bytes=1000) as small:
+    with Pool(cores=2, memory_bytes=2 * (WORKER_BYTES + SLACK_BYTES) + 1000) as small:
         outcomes = small.run([Task(str(n), sleep, (0.05,), memory_bytes=600) for n in range(4)])
         spans = sorted(outcome.value for outcome in outcomes.values())
     assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
@@ -94,6 +96,11 @@ def test_predicted_bytes_never_add_up_beyond_the_pool():
 def test_a_task_larger_than_the_pool_says_what_would_help(pool):
     with pytest.raises(InfeasibleError, match="--memory"):
         pool.run([Task("big", double, (1,), memory_bytes=5 * GB)])
+
+
+def test_less_memory_than_a_worker_takes_is_refused():
+    with pytest.raises(InfeasibleError, match="--memory"):
+        Pool(cores=1, memory_bytes=WORKER_BYTES)
 
 
 def test_a_task_past_its_time_is_stopped(pool):
@@ -137,6 +144,62 @@ def test_units_finished_before_an_interrupt_stay(tmp_path):
             UnitRunner(store, small).run(units, interrupt)
         again = UnitRunner(store, small).run(units)
     assert [payload["kept"] for payload in again.values()] == [True, True, False, False]
+
+
+def test_what_is_finished_is_kept_when_the_display_fails(tmp_path):
+    """Several results may be at hand when the callback raises: none of them is lost."""
+    ran = tmp_path / "ran"
+
+    def fail(_name, _payload):
+        raise RuntimeError("display")
+
+    units = [
+        WorkUnit("double", {"number": n},
+                 Task(f"task-{n}", count_and_double, (str(ran), n), seconds={1: 1e-3}, memory_bytes=1000))
+        for n in range(40)
+    ]  # fmt: skip
+    with Store(tmp_path / "s.db") as store, Pool(cores=2, memory_bytes=GB) as small:
+        with pytest.raises(RuntimeError, match="display"):
+            UnitRunner(store, small).run(units, fail)
+        kept = store.units([unit.key for unit in units])
+        again = UnitRunner(store, small).run(units)
+    assert kept
+    assert [payload["value"] for payload in again.values()] == [2 * n for n in range(40)]
+    # What was running when its worker was ended ran twice; everything else once.
+    assert len(ran.read_text().split()) <= 40 + 2
+
+
+SCRIPT = """
+import sys
+from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.store import Store
+import time
+sys.path.insert(0, sys.argv[2])
+from slow_tasks import slow
+with Store(sys.argv[1]) as store, Pool(cores=1, memory_bytes=10**9) as pool:
+    units = [WorkUnit("slow", {"n": n}, Task(str(n), slow, (n,), seconds={1: 0.01})) for n in range(10_000)]
+    def tell(name, _payload):
+        print(name, flush=True)
+    UnitRunner(store, pool).run(units, tell)
+"""
+
+
+def test_ctrl_c_keeps_everything_that_was_told(tmp_path):
+    (tmp_path / "slow_tasks.py").write_text("import time\ndef slow(n, _p):\n    time.sleep(0.005)\n    return n\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    job = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "s.db"), str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    told = [job.stdout.readline() for _ in range(30)]
+    job.send_signal(signal.SIGINT)
+    rest, errors = job.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    told = {line.strip() for line in (*told, *rest.splitlines())}
+    with Store(tmp_path / "s.db") as store:
+        keys = {name: WorkUnit("slow", {"n": int(name)}, Task(name, double, ())).key for name in told}
+        kept = store.units(list(keys.values()))
+    assert all(kept[key].payload["value"] == int(name) for name, key in keys.items())
 
 
 def test_a_script_without_a_main_guard_does_not_start_itself_again(tmp_path):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from qrex.errors import InfeasibleError, InputError
 from qrex.units import format_bytes
 
-__all__ = ["Placement", "Schedule", "Task", "pack"]
+__all__ = ["Placement", "Schedule", "Task", "pack", "place"]
 
 _CHOICES = 33
 
@@ -67,7 +67,7 @@ def pack(tasks: Sequence[Task], cores: int, memory_bytes: int) -> Schedule:
             task.id: _fastest(options[task.id]) if place < widened else _thriftiest(options[task.id])
             for place, task in enumerate(by_length)
         }
-        placed = _place(by_length, options, chosen, cores, memory_bytes)
+        placed = place(by_length, options, chosen, cores, memory_bytes)
         if best is None or _makespan(placed) < _makespan(best):
             best = placed
     assert best is not None  # there is at least one choice
@@ -115,10 +115,20 @@ def _thriftiest(seconds: Mapping[int, float]) -> int:
     return min(seconds, key=lambda threads: (threads * seconds[threads], threads))
 
 
-def _place(order, options, chosen: Mapping[str, int], cores: int, memory_bytes: int) -> list[Placement]:
-    """At every moment that something ends, start what fits, longest first."""
+def place(
+    order: Sequence[Task],
+    options: Mapping[str, Mapping[int, float]],
+    chosen: Mapping[str, int],
+    cores: int,
+    memory_bytes: int,
+    already: Sequence[Placement] = (),
+) -> list[Placement]:
+    """List scheduling: at every moment that something ends, start what fits, in `order`, on `chosen` threads.
+
+    `already` runs from before and ends when it says; it is not among the placements returned.
+    """
     waiting = list(order)
-    running: list[Placement] = []
+    running = list(already)
     placed: list[Placement] = []
     now = 0.0
     while waiting:

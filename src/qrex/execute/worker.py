@@ -1,12 +1,17 @@
 """The process that runs tasks: warm, limited in memory, gone when its parent is.
 
-In: (function, arguments, memory limit) over a pipe. Out: ("ready",) once it is warm; then for each task
-("progress", fraction) while it runs, and ("done", value, peak bytes) or ("failed", error, peak bytes).
+In, over a pipe: the grants of a batch with, for each of its tasks, the pickled function and arguments (where those
+are large, in messages of their own that follow); an empty message takes back whatever of the batch has not begun.
+Out: ("ready", resident bytes) once it is warm; then, for each task in turn, ("progress", place, fraction) while it
+runs, and ("ended", place, `Figures`) followed by the pickled (value, error). Results are sent one by one: what is
+finished stays finished if a later task of the batch takes the process with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import logging
 import pickle
 import resource
@@ -14,68 +19,134 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from qrex.errors import EngineError, MemoryLimitError, QrexError
+from qrex.execute.memory import (
+    DATA_SLACK_BYTES,
+    STACK_BYTES,
+    data_bytes,
+    own_peak_bytes,
+    reset_own_peak,
+    resident_bytes,
+    return_freed_memory,
+)
+from qrex.execute.task import Grant, Grantable
 from qrex.units import format_bytes
 
-__all__ = ["PRELOAD", "serve"]
+__all__ = ["PRELOAD", "Figures", "serve"]
 
 PRELOAD = ("qiskit", "qiskit_aer", "qiskit_ibm_runtime", "qiskit.primitives", "stim", "qrex.engines")
 """Imported once, in the process that workers are forked from."""
 
-_SLACK_BYTES = 192 * 2**20
-"""Thread stacks, allocator arenas and Python objects that no engine's estimate counts."""
+_GROWN_BYTES = 16 * 2**20
+"""Growth after a task that is worth giving back: looking for it takes a few milliseconds."""
 
 _PROGRESS_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1
 
+_WANT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate", "unable to allocate", "insufficient memory",
+                   "can't start new thread", "memory allocation")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one task: when it began (`time.monotonic`), what it took, and what the process held."""
+
+    started: float
+    seconds: float
+    base_bytes: int
+    peak_bytes: int
+    resident_bytes: int
+    breach: bool
+
 
 def serve(connection: Connection, warm_up: Callable[[], None] | None) -> None:
-    """Warm up, then run tasks until the pipe closes."""
+    """Warm up, then run batches until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     # Failures come back as errors, with the reason; a second copy on stderr would only break the display.
     logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if warm_up is not None:
         warm_up()
+    # What is loaded now stays: collections need not walk it, and its pages stay shared.
+    gc.collect()
+    gc.freeze()
     try:
-        connection.send(("ready",))
+        connection.send(("ready", resident_bytes()))
         while True:
-            connection.send(_run(*connection.recv(), connection))
+            header = connection.recv_bytes()
+            if not header:
+                continue  # nothing is left that could be taken back
+            grants, payloads = pickle.loads(header)
+            if payloads is None:
+                payloads = [connection.recv_bytes() for _ in grants]
+            payloads.reverse()
+            for place, grant in enumerate(grants):
+                if place and connection.poll():
+                    connection.recv_bytes()
+                    break
+                _run(place, grant, payloads.pop(), connection)
     except (EOFError, OSError):
         return  # the parent has gone
 
 
-def _run(function: Callable, arguments: tuple, memory_bytes: int | None, connection: Connection) -> tuple:
-    before = _reset_peak()
+def _run(place: int, grant: Grant, payload: bytes, connection: Connection) -> None:
+    base = reset_own_peak()
     unlimited = resource.getrlimit(resource.RLIMIT_DATA)
-    if memory_bytes is not None:
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (_status_bytes("VmData") + memory_bytes + _SLACK_BYTES, unlimited[1])
-        )
+    limit = data_bytes() + grant.memory_bytes + DATA_SLACK_BYTES + grant.threads * STACK_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, unlimited[1]))
+    value = error = None
+    breach = False
+    started = time.monotonic()
     try:
-        value = function(*arguments, _progress_to(connection))
-        pickle.dumps(value)
-        outcome = ("done", value)
-    except QrexError as error:
-        outcome = ("failed", error)
-    except Exception as error:
-        outcome = ("failed", _translated(error, memory_bytes))
+        function, arguments = pickle.loads(payload)
+        del payload
+        value = function(*(_told(one, grant) for one in arguments), _progress_to(connection, place))
+        answer = pickle.dumps((value, None), pickle.HIGHEST_PROTOCOL)
+    except QrexError as refusal:
+        error, breach = refusal, isinstance(refusal, MemoryLimitError)
+    except Exception as failure:
+        error, breach = _translated(failure, grant)
     finally:
+        seconds = time.monotonic() - started
         resource.setrlimit(resource.RLIMIT_DATA, unlimited)
-    return (*outcome, max(0, _status_bytes("VmHWM") - before))
+    if error is not None:
+        answer = _pickled_error(error)
+    peak = own_peak_bytes()
+    value = error = arguments = None
+    if resident_bytes() > base + _GROWN_BYTES:
+        gc.collect()
+        return_freed_memory()
+    figures = Figures(started, seconds, base, max(base, peak), resident_bytes(), breach)
+    connection.send(("ended", place, figures))
+    connection.send_bytes(answer)
 
 
-def _translated(error: Exception, memory_bytes: int | None) -> QrexError:
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
-        limit = format_bytes(memory_bytes) if memory_bytes is not None else "no limit"
-        return MemoryLimitError(f"went past its memory limit of {limit}; give it more with --memory")
+def _told(argument: object, grant: Grant) -> object:
+    return argument.granted(grant.threads, grant.memory_bytes) if isinstance(argument, Grantable) else argument
+
+
+def _pickled_error(error: QrexError) -> bytes:
+    with contextlib.suppress(Exception):
+        return pickle.dumps((None, error.with_traceback(None)), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps((None, EngineError(str(error))), pickle.HIGHEST_PROTOCOL)
+
+
+def _translated(error: Exception, grant: Grant) -> tuple[QrexError, bool]:
+    """What a failure means, and whether want of memory may be behind it."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _WANT_OF_MEMORY):
+        limit = format_bytes(grant.memory_bytes)
+        return MemoryLimitError(f"went past its memory limit of {limit}; give it more with --memory"), True
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return EngineError(f"{type(error).__name__}: {error} (at {last.name}, line {last.lineno})")
+    # LAPACK reports a workspace that it could not allocate as a failure to converge.
+    suspected = type(error).__name__ == "LinAlgError"
+    return EngineError(f"{type(error).__name__}: {text} (at {last.name}, line {last.lineno})"), suspected
 
 
-def _progress_to(connection: Connection) -> Callable[[float], None]:
+def _progress_to(connection: Connection, place: int) -> Callable[[float], None]:
     last = 0.0
 
     def report(fraction: float) -> None:
@@ -83,25 +154,6 @@ def _progress_to(connection: Connection) -> Callable[[float], None]:
         now = time.monotonic()
         if now - last >= _PROGRESS_SECONDS:
             last = now
-            connection.send(("progress", fraction))
+            connection.send(("progress", place, fraction))
 
     return report
-
-
-def _status_bytes(field: str) -> int:
-    with open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def _reset_peak() -> int:
-    """Start a new peak of resident memory; returns what is resident now."""
-    try:
-        with open("/proc/self/clear_refs", "w") as clear:
-            clear.write("5")
-    except OSError:
-        # Without it the peak includes earlier tasks: an overestimate, never an underestimate.
-        return _status_bytes("VmHWM")
-    return _status_bytes("VmRSS")

@@ -117,8 +117,8 @@ class Session:
 
     @property
     def share_bytes(self) -> int:
-        """One core's share of the memory: what simulating a QPU's circuit may use."""
-        return self.pool.memory_bytes // self.cores
+        """One core's share of the memory, its worker process taken off: what simulating a QPU's circuit may use."""
+        return self.pool.share_bytes
 
     @cached_property
     def constants(self) -> CostConstants:
@@ -209,7 +209,8 @@ class Session:
         self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None
     ) -> dict[str, dict[str, Any]]:
         """Payload by task id; see `UnitRunner.run`. A stage is shown only where something is left to do."""
-        if all(self.store.unit(unit.key) is not None for unit in units):
+        keys = {unit.key for unit in units}
+        if keys == self.store.known(list(keys)):
             return self.runner.run(units)
         shown = names or {}
         with self.stage(title, len(units), expected_seconds) as stage:

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -21,7 +21,7 @@ from typing import Any
 
 from qrex.errors import StoreError
 
-__all__ = ["Run", "Store", "Unit", "content_key", "default_store_path"]
+__all__ = ["NewUnit", "Run", "Store", "Unit", "content_key", "default_store_path"]
 
 _BUSY_SECONDS = 30.0
 _PREDICTION = (
@@ -29,6 +29,7 @@ _PREDICTION = (
     "model_seconds", "model_bytes", "engine_seconds", "engine_bytes", "upper_bound", "features", "host", "scope",
     "created_at",
 )  # fmt: skip
+_KEYS_PER_QUERY = 500  # SQLite takes 999 values at least
 
 
 def default_store_path() -> Path:
@@ -58,6 +59,16 @@ class Unit:
     payload: Any
     session: str
     created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewUnit:
+    """A finished unit of work to be stored; `payload` is JSON-able."""
+
+    key: str
+    kind: str
+    payload: Any
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,8 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
+            # One transaction, which takes the lock at once: one that reads first may not get it afterwards.
+            self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield self._connection
         except sqlite3.Error as error:
@@ -122,15 +135,36 @@ class Store:
     # Units -------------------------------------------------------------------------------------------
 
     def unit(self, key: str) -> Unit | None:
-        rows = self._rows("SELECT key, kind, payload, session, created_at FROM units WHERE key = ?", (key,))
-        return Unit(rows[0][0], rows[0][1], json.loads(rows[0][2]), rows[0][3], rows[0][4]) if rows else None
+        return self.units([key]).get(key)
+
+    def units(self, keys: Sequence[str]) -> dict[str, Unit]:
+        """Those of `keys` that are there."""
+        columns = "key, kind, payload, session, created_at"
+        return {
+            row[0]: Unit(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in self._under(columns, keys)
+        }
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` that are there, without reading what is under them."""
+        return {row[0] for row in self._under("key", keys)}
+
+    def _under(self, columns: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = tuple(keys[start : start + _KEYS_PER_QUERY])
+            marks = ",".join("?" * len(some))
+            yield from self._rows(f"SELECT {columns} FROM units WHERE key IN ({marks})", some)
 
     def keep_unit(self, key: str, kind: str, payload: Any, session: str) -> None:
         """Keep a finished unit. The first result under a key stays: a unit is never computed twice."""
+        self.keep_units([NewUnit(key, kind, payload, session)])
+
+    def keep_units(self, units: Sequence[NewUnit]) -> None:
+        """Keep all of `units` or none, in one transaction; see `keep_unit`."""
+        now = time.time()
+        rows = [(unit.key, unit.kind, json.dumps(unit.payload), unit.session, now) for unit in units]
         with self._writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO units (key, kind, payload, session, created_at) VALUES (?, ?, ?, ?, ?)",
-                (key, kind, json.dumps(payload), session, time.time()),
+            connection.executemany(
+                "INSERT OR IGNORE INTO units (key, kind, payload, session, created_at) VALUES (?, ?, ?, ?, ?)", rows
             )
 
     # Predictions beside actuals ----------------------------------------------------------------------
