@@ -13,7 +13,8 @@ from statistics import median
 import psutil
 
 from qrex.errors import EngineError
-from qrex.execute.pool import Pool, Task
+from qrex.execute.pool import Pool
+from qrex.execute.task import Task
 
 __all__ = ["dispatch_constants", "resident"]
 

@@ -44,7 +44,8 @@ _NOTES = (
     "under a megabyte, since a warm worker reuses memory that it holds.",
     "The p-values of two-sample tests are not corrected for their number: of thirty circuits one below 0.03 is to be "
     "expected, and only one below 0.001 deserves a look.",
-    "A memory budget covers what runs allot; each worker process holds some 200 MB of Python beside it.",
+    "A memory budget covers all worker processes together, as resident memory: what runs are allotted, and some 250 MB "
+    "that each process holds itself.",
     "CPU usage is shown beside the makespan, never alone: busy cores can be wasted ones.",
 )
 
