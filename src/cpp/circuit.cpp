@@ -95,11 +95,10 @@ Circuit::Circuit(nb::handle program) {
     if (qubit < 0 || qubit >= num_qubits) throw std::invalid_argument("a program names a qubit that it does not have");
 }
 
-Controlled Circuit::controlled(std::size_t row) const {
+Controlled controlled_gate(Op op, int width, std::span<const double> p) {
   Controlled out{0, {}};
   Amplitude* m = out.matrix;
-  const auto p = params(row);
-  switch (op(row)) {
+  switch (op) {
     case Op::kCx: case Op::kCcx: case Op::kMcx: case Op::kX: set(m, 0, 1, 1, 0); break;
     case Op::kCy: case Op::kY: set(m, 0, -kI, kI, 0); break;
     case Op::kCz: case Op::kCcz: case Op::kZ: set(m, 1, 0, 0, -1); break;
@@ -136,19 +135,16 @@ Controlled Circuit::controlled(std::size_t row) const {
       break;
     default: out.controls = -1; return out;
   }
-  out.controls = static_cast<int>(qubits(row).size()) - 1;
+  out.controls = width - 1;
   return out;
 }
 
-std::vector<Amplitude> Circuit::matrix(std::size_t row) const {
-  const int width = static_cast<int>(qubits(row).size());
-  const Op code = op(row);
+std::vector<Amplitude> gate_matrix(Op code, int width, std::span<const double> p) {
   if (code == Op::kMeasure || code == Op::kReset || width > kWidestMatrix)
-    throw std::invalid_argument(std::string("'") + kNames[opcode_[row]] + "' has no matrix here");
+    throw std::invalid_argument(std::string("'") + kNames[static_cast<int>(code)] + "' has no matrix here");
   const std::size_t dim = std::size_t{1} << width;
   std::vector<Amplitude> m(dim * dim);
-  const auto p = params(row);
-  const Controlled simple = controlled(row);
+  const Controlled simple = controlled_gate(code, width, p);
   if (simple.controls >= 0) {
     const std::size_t mask = (std::size_t{1} << simple.controls) - 1, target = std::size_t{1} << simple.controls;
     for (std::size_t x = 0; x < dim; ++x) {

@@ -36,6 +36,10 @@ struct Controlled {
   Amplitude matrix[4];   // of the target, row by row
 };
 
+// By operation, number of qubits and parameters; see Circuit::controlled and Circuit::matrix.
+Controlled controlled_gate(Op op, int width, std::span<const double> params);
+std::vector<Amplitude> gate_matrix(Op op, int width, std::span<const double> params);
+
 class Circuit {
  public:
   explicit Circuit(nanobind::handle program);  // a `Program`; throws std::invalid_argument on another shape
@@ -49,6 +53,7 @@ class Circuit {
   std::span<const double> params(std::size_t row) const {
     return params_.subspan(param_start_[row], param_start_[row + 1] - param_start_[row]);
   }
+  int width(std::size_t row) const { return static_cast<int>(qubits(row).size()); }
   int clbit(std::size_t row) const { return clbit_[row]; }
   int guard(std::size_t row) const { return guard_[row]; }  // -1: none
   // Whether guard `g` holds; `bit(c)` gives classical bit c.
@@ -67,12 +72,20 @@ class Circuit {
     const int from = bit_start_[set_start_[g]], to = bit_start_[set_start_[g + 1]];
     return bits_.subspan(from, to - from);
   }
+  // Conditions of guard `g` one by one: `visit(bits, wanted, negated)`.
+  template <class Visit>
+  void conditions(int g, Visit&& visit) const {
+    for (int k = set_start_[g]; k < set_start_[g + 1]; ++k) {
+      const int from = bit_start_[k], count = bit_start_[k + 1] - from;
+      visit(bits_.subspan(from, count), wanted_.subspan(from, count), static_cast<bool>(negated_[k]));
+    }
+  }
   std::size_t num_guards() const { return set_start_.empty() ? 0 : set_start_.size() - 1; }
 
-  Controlled controlled(std::size_t row) const;
+  Controlled controlled(std::size_t row) const { return controlled_gate(op(row), width(row), params(row)); }
   // The row's whole matrix, 2^k × 2^k, row by row, its first qubit least significant. Throws
   // std::invalid_argument for measurements and resets, and for more than 10 qubits.
-  std::vector<Amplitude> matrix(std::size_t row) const;
+  std::vector<Amplitude> matrix(std::size_t row) const { return gate_matrix(op(row), width(row), params(row)); }
 
  private:
   template <class T>

@@ -31,10 +31,12 @@ def _random_circuit(qubits: int, layers: int) -> str:
 def test_profile_says_what_a_circuit_needs(qrex, bell):
     shown = qrex("profile", bell)
     header, row = shown.out.splitlines()
-    assert dict(zip(header.split(), row.split(), strict=False)) | {"notes": "Clifford"} == {
-        "circuit": "bell", "qubits": "2", "active": "2", "depth": "3", "1q": "1", "2q": "1", "3q+": "0",
-        "non-Clifford": "0", "parts": "1", "log2": "1", "bond": "Clifford", "notes": "Clifford",
+    assert dict(zip(header.split(), row.split(), strict=False)) == {
+        "circuit": "bell", "qubits": "2", "gates": "2", "certain": "0", "coins": "0", "parts": "1", "widest": "2",
+        "rows": "4", "Clifford": "yes", "bond": "1", "support": "1",
     }  # fmt: skip
+    (part,) = qrex("profile", bell, "--json").json[0]["reduced"]["parts"]
+    assert part["num_qubits"] == 2 and part["log2_support"] == 1
     assert qrex("profile", bell, "--json").json[0]["is_clifford"] is True
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.quantum_info import Operator
 
 from qrex.circuits import Circuit
 
-__all__ = ["FAMILIES", "exact_distribution", "named"]
+__all__ = ["FAMILIES", "applied", "exact_distribution", "named", "outcomes"]
 
 
 def named(circuit: QuantumCircuit, shots: int = 1000) -> Circuit:
@@ -210,13 +211,13 @@ def _follow(circuit, branches, qubits, clbits):
             branches = [
                 (projected, (*bits[:bit], value, *bits[bit + 1 :]))
                 for state, bits in branches
-                for value, projected in _outcomes(state, where[0])
+                for value, projected in outcomes(state, where[0])
             ]
         elif name == "reset":
             branches = [
-                (_applied(np.array([[0, 1], [1, 0]]), projected, where) if value else projected, bits)
+                (applied(np.array([[0, 1], [1, 0]]), projected, where) if value else projected, bits)
                 for state, bits in branches
-                for value, projected in _outcomes(state, where[0])
+                for value, projected in outcomes(state, where[0])
             ]
         elif name == "if_else":
             branches = [
@@ -231,7 +232,8 @@ def _follow(circuit, branches, qubits, clbits):
                 inner_c = {c: clbits[o] for c, o in zip(body.clbits, item.clbits, strict=True)}
                 branches = _follow(body, branches, inner_q, inner_c)
         else:
-            branches = [(_applied(operation.to_matrix(), state, where), bits) for state, bits in branches]
+            matrix = Operator(operation).data
+            branches = [(applied(matrix, state, where), bits) for state, bits in branches]
     return branches
 
 
@@ -248,7 +250,7 @@ def _conditional(operation, branch, item, qubits, clbits):
     return _follow(body, [branch], inner_q, inner_c)
 
 
-def _outcomes(state, qubit):
+def outcomes(state, qubit):
     for value in (0, 1):
         projected = np.zeros_like(state)
         index = [slice(None)] * state.ndim
@@ -258,7 +260,7 @@ def _outcomes(state, qubit):
             yield value, projected
 
 
-def _applied(matrix, state, where):
+def applied(matrix, state, where):
     """`matrix` with the first of `where` as its least significant qubit."""
     count = len(where)
     tensor = np.asarray(matrix).reshape([2] * (2 * count))

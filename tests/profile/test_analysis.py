@@ -4,14 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from made_circuits import random_circuit
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit.circuit.classical import expr
+from qiskit.quantum_info import Kraus
 
 from qrex.circuits import Circuit
+from qrex.circuits.flattening import flatten
 from qrex.errors import InputError
-from qrex.profile import profile_circuit
-from qrex.profile.steps import flat_steps
+from qrex.profile import profile_circuit, profile_program
+from qrex.profile.clifford_rows import read_clifford
 
 
 def profile(circuit: QuantumCircuit, shots: int | None = None):
@@ -85,20 +88,9 @@ def test_definitions_are_opened():
     outer = QuantumCircuit(3)
     outer.append(inner.to_gate(), [2, 0])
     outer.append(inner.to_gate().control(1), [0, 1, 2])
-    steps = list(flat_steps(outer))
-    assert [(step.name, step.qubits) for step in steps[:2]] == [("h", (2,)), ("cx", (2, 0))]
+    program = flatten(outer)
+    assert [(program.name_of(row), program.qubits_of(row)) for row in (0, 1)] == [("h", (2,)), ("cx", (2, 0))]
     assert profile(outer).gate_counts.get("mine") is None
-
-
-def test_loops_are_unrolled_with_their_parameter():
-    angle = Parameter("a")
-    body = QuantumCircuit(1)
-    body.rz(angle, 0)
-    circuit = QuantumCircuit(2)
-    circuit.for_loop([1, 2, 3], angle, body, [1], [])
-    steps = list(flat_steps(circuit))
-    assert [step.params for step in steps] == [(1.0,), (2.0,), (3.0,)]
-    assert {step.qubits for step in steps} == {(1,)}
 
 
 def test_unbound_parameter_is_an_input_error():
@@ -109,7 +101,7 @@ def test_unbound_parameter_is_an_input_error():
 
 
 def test_endless_unrolling_is_refused(monkeypatch):
-    monkeypatch.setattr("qrex.profile.steps.MAX_STEPS", 10)
+    monkeypatch.setattr("qrex.circuits.flattening.MAX_ROWS", 10)
     circuit = QuantumCircuit(1)
     with circuit.for_loop(range(100)):
         circuit.x(0)
@@ -143,18 +135,35 @@ def test_obstacles_are_named(what):
     assert {"t": "t is not", "expression": "less"}[what] in profile(circuit).stabilizer_obstacle.lower()
 
 
-def test_expressions_that_are_comparisons():
-    register = ClassicalRegister(1, "c")
-    circuit = QuantumCircuit(QuantumRegister(1), register)
-    circuit.measure(0, 0)
-    for condition in (
-        expr.equal(register, 1),
-        expr.lift(register[0]),
-        expr.logic_not(expr.lift(register[0])),
-    ):
-        with circuit.if_test(condition):
-            circuit.x(0)
-    guards = [step.guards[0] for step in flat_steps(circuit) if step.guards]
-    assert [(guard.bits, guard.value, guard.negated) for guard in guards] == [
-        ((0,), 1, False), ((0,), 1, False), ((0,), 1, True),
-    ]  # fmt: skip
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compiled_clifford_flags_agree_with_stim(dynamic):
+    """The count, the first foreign row and the forks, against the tables that the stabilizer engine is built from."""
+    for seed in range(3000, 3080):
+        program = flatten(random_circuit(seed, dynamic))
+        if program.obstacle:
+            continue
+        found, expected = profile_program(program, "t", 1), read_clifford(program)
+        assert found.non_clifford_gates == expected.non_clifford, seed
+        assert found.stabilizer_obstacle == expected.obstacle, seed
+        assert found.stabilizer_forks == expected.followed.forks, seed
+
+
+def test_prefix_of_clifford_rows():
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.t(1)
+    circuit.h(1)
+    assert profile(circuit).clifford_prefix == 2
+    circuit.data.pop(2)
+    assert profile(circuit).clifford_prefix == 3
+
+
+def test_what_no_row_expresses_is_set_to_the_worst_case():
+    circuit = QuantumCircuit(3, 1)
+    circuit.h(0)
+    circuit.append(Kraus([[[1, 0], [0, 0]], [[0, 0], [0, 1]]]).to_instruction(), [2])
+    found = profile(circuit)
+    assert not found.is_clifford and found.needs_trajectories and not found.terminal_measurements_only
+    assert (found.active_qubits, found.log2_support) == (3, 3)
+    assert "kraus" in found.stabilizer_obstacle

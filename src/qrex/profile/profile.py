@@ -14,25 +14,26 @@ __all__ = ["Profile"]
 class Profile:
     """Counts and bounds read off one circuit without running it.
 
-    Loops are unrolled, both branches of a conditional are counted, and gates that are neither standard nor at
-    most three qubits wide are replaced by their definitions before anything is counted.
+    Counted are the rows of the circuit's program: loops unrolled, both branches of a conditional, gates without a
+    row of their own replaced by their definitions, barriers and delays left out.
 
     `one_qubit_gates` … `many_qubit_gates` count unitary gates by width; `fused_blocks` is the number of one-
     and two-qubit blocks left once neighbors on the same pair are merged. `depth` is that of the circuit as
     written.
-    `max_log2_schmidt` bounds log2 of the bond dimension over all cuts of the qubit order as written:
-    each gate across a cut adds its operator-Schmidt log-rank (CX, CZ, RZZ 1; any other two-qubit gate 2),
-    capped by the qubits on the smaller side and by one more than at the neighboring cuts. A gate adds nothing
-    while all but one of its qubits are still in a known basis state, and at most 1 when it meets a qubit that
-    is still unentangled.
+    `max_log2_schmidt` bounds log2 of the bond dimension over all cuts of the qubit order as written, at any
+    moment. Gates count that meet entangled qubits; those that share an axis on one qubit across a cut (a ladder of
+    controlled phases) count once; a cut is capped by the entangled qubits on its smaller side, by one more than at
+    the neighboring cuts and by `log2_support` (src/cpp/bonds.hpp).
     `terminal_measurements_only`: no gate, reset or condition follows or depends on a measurement.
     `needs_trajectories`: every shot is a run of its own, since the state depends on random outcomes.
     `stabilizer_obstacle` says what a stabilizer simulation cannot do with this circuit; "" if nothing.
     `mps_updates` counts the two-site updates of a matrix product state that moves qubits together by swaps;
     `log2_mps_work` is log2 of the sum over them of the cubed bond bound, `log2_mps_elements` log2 of the
-    amplitudes that its tensors hold at their largest. `instructions` counts what was walked over.
-    `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `stabilizer_forks` counts the
-    measurements and resets after which a stabilizer simulation must follow shots one outcome at a time.
+    amplitudes that its tensors hold at their largest. `instructions` counts rows.
+    `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `clifford_prefix` counts the rows
+    before the first that is not Clifford, `stabilizer_forks` the measurements and resets after which a stabilizer
+    simulation must follow shots one outcome at a time.
+    Where the program is not the whole circuit (`Program.obstacle`), what cannot be told is set to the worst case.
     """
 
     circuit_id: str
@@ -64,6 +65,7 @@ class Profile:
     instructions: int = 0
     log2_support: float = inf
     stabilizer_forks: int = 0
+    clifford_prefix: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""

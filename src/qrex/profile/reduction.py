@@ -1,0 +1,163 @@
+"""A program cut down to what must be simulated: certain bits, independent coins, and parts apart.
+
+In: a `Program`. Out: `Reduced`, from `reduce`; the parts' counts become the program's counts in `join`.
+Gates are followed forward while qubits are known one by one (constants, swaps, phase kickback), rows that no
+measurement can see are dropped backward, and what is left falls into connected parts whose qubits are put in an
+order that keeps bonds small. Compiled (src/cpp/reduction.cpp), O(rows): a few milliseconds for 10,000 rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qrex import _kernels
+from qrex.circuits.program import Condition, Program
+
+__all__ = ["Part", "Reduced", "join", "reduce"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """An independent piece: `program` on its own numbers; its qubit i (bit i) was `qubits[i]` (`clbits[i]`).
+
+    Qubits stand in an order that keeps the bonds of a matrix product state small. A renamed qubit (after a swap)
+    carries the number of the place where its state is.
+    """
+
+    program: Program
+    qubits: tuple[int, ...]
+    clbits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    """What is left of a program.
+
+    `constants` are classical bits that are certain, by value; a bit in none of `constants`, `coin_bits` and the
+    parts is 0. Constants go before parts: a part may write such a bit on the way. `coin_bits[i]` is 1 with
+    probability `coin_ones[i]`, independent of everything else.
+    `folded` rows were worked out beforehand, `relabelled` swaps became renamings, `unseen` rows reach no
+    measurement. Where the program has an `obstacle`, nothing is done and the one part is the program.
+    """
+
+    num_clbits: int
+    constants: Mapping[int, int]
+    coin_bits: np.ndarray
+    coin_ones: np.ndarray
+    parts: tuple[Part, ...]
+    rows_before: int
+    rows_after: int
+    qubits_before: int
+    qubits_after: int
+    folded: int = 0
+    relabelled: int = 0
+    unseen: int = 0
+
+    @property
+    def widest_part(self) -> int:
+        return max((part.program.num_qubits for part in self.parts), default=0)
+
+
+def reduce(program: Program) -> Reduced:
+    """`program` without what can be known before it runs; see `Reduced`."""
+    rows, width = len(program), program.num_qubits
+    if program.obstacle:
+        whole = Part(program, tuple(range(width)), tuple(range(program.num_clbits)))
+        return Reduced(
+            program.num_clbits, {}, np.zeros(0, np.int32), np.zeros(0), (whole,), rows, rows, width, width
+        )
+    found = _kernels.reduce_program(program)
+    written = np.zeros(program.num_clbits, dtype=bool)
+    written[program.clbit[program.clbit >= 0]] = True
+    certain = np.flatnonzero(written & (found["bit"] >= 0))
+    return Reduced(
+        num_clbits=program.num_clbits,
+        constants=dict(zip(certain.tolist(), found["bit"][certain].tolist(), strict=True)),
+        coin_bits=found["coin_bits"],
+        coin_ones=found["coin_ones"],
+        parts=tuple(_part(*one) for one in found["parts"]),
+        rows_before=rows,
+        rows_after=found["rows_after"],
+        qubits_before=width,
+        qubits_after=found["qubits_after"],
+        folded=found["folded"],
+        relabelled=found["relabelled"],
+        unseen=found["unseen"],
+    )
+
+
+def _part(arrays: tuple[np.ndarray, ...], guards: tuple, qubits: list[int], clbits: list[int]) -> Part:
+    conditions = tuple(
+        tuple(
+            Condition(bits, sum(wanted << place for place, wanted in enumerate(values)), negated)
+            for bits, values, negated in guard
+        )
+        for guard in guards
+    )
+    return Part(Program(len(qubits), len(clbits), *arrays, conditions), tuple(qubits), tuple(clbits))
+
+
+def join(reduced: Reduced, part_counts: Sequence[Mapping[str, int]], shots: int, seed: int) -> dict[str, int]:
+    """Counts of the whole program from those of its parts (in order, `shots` each, in the parts' own bits).
+
+    Parts are independent, so their shots are paired at random. ValueError where a part has other shots.
+    """
+    if len(part_counts) != len(reduced.parts):
+        raise ValueError(f"{len(part_counts)} counts for {len(reduced.parts)} parts")
+    for counts in part_counts:
+        if sum(counts.values()) != shots:
+            raise ValueError(f"a part has {sum(counts.values())} shots of {shots}")
+    width = reduced.num_clbits
+    ones = [width - 1 - bit for bit, value in reduced.constants.items() if value]
+    if not len(reduced.coin_bits) and len(part_counts) <= 1:
+        return _placed(reduced, part_counts, shots, ones)
+    random = np.random.default_rng([seed, 0x6A01])
+    # Characters, one row per string position: columns are joined to strings at the end.
+    text = np.full((width, shots), ord("0"), dtype=np.uint8)
+    coins = random.random((len(reduced.coin_bits), shots), dtype=np.float64) < reduced.coin_ones[:, None]
+    text[width - 1 - reduced.coin_bits] += coins.astype(np.uint8)
+    for index, (part, counts) in enumerate(zip(reduced.parts, part_counts, strict=True)):
+        keys = _characters(counts, len(part.clbits))
+        which = np.repeat(np.arange(len(keys)), np.fromiter(counts.values(), dtype=np.int64, count=len(keys)))
+        if index:  # one of them may stay sorted: only how they meet matters
+            random.shuffle(which)
+        rows, columns = _columns(reduced, part)
+        text[rows] = keys.T[columns][:, which]
+    text[ones] = ord("1")
+    whole = np.ascontiguousarray(text.T)
+    tally = Counter(whole.view(f"V{width}").ravel().tolist())
+    return {key.decode("ascii"): count for key, count in tally.items()}
+
+
+def _placed(reduced: Reduced, part_counts: Sequence[Mapping[str, int]], shots: int, ones: list[int]) -> dict[str, int]:
+    """One part at most and no coins: no pairing is needed."""
+    counts = part_counts[0] if part_counts else {"": shots}
+    if not reduced.num_clbits:
+        return {"": shots}
+    clbits = reduced.parts[0].clbits if reduced.parts else ()
+    text = np.full((len(counts), reduced.num_clbits), ord("0"), dtype=np.uint8)
+    if clbits:
+        rows, columns = _columns(reduced, reduced.parts[0])
+        text[:, rows] = _characters(counts, len(clbits))[:, columns]
+    text[:, ones] = ord("1")
+    joined, width = text.tobytes().decode("ascii"), reduced.num_clbits
+    result: Counter[str] = Counter()  # bits that are constant in the end may have told strings apart
+    for index, count in enumerate(counts.values()):
+        result[joined[index * width : (index + 1) * width]] += count
+    return dict(result)
+
+
+def _columns(reduced: Reduced, part: Part) -> tuple[list[int], list[int]]:
+    """Where the bits of a part go: string positions of the whole, and of the part, constants left out."""
+    kept = [(local, bit) for local, bit in enumerate(part.clbits) if bit not in reduced.constants]
+    width, own = reduced.num_clbits, len(part.clbits)
+    return [width - 1 - bit for _, bit in kept], [own - 1 - local for local, _ in kept]
+
+
+def _characters(counts: Mapping[str, int], width: int) -> np.ndarray:
+    """The keys as characters, shape (keys, width)."""
+    return np.frombuffer("".join(counts).encode("ascii"), dtype=np.uint8).reshape(len(counts), width)
