@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal
 
-from qrex.engines.constants import waited_seconds
 from qrex.engines.registry import available_engines, engine_calibrations
 from qrex.errors import InputError
 
@@ -40,8 +39,7 @@ class CostConstants:
 
     `measured_at` is ISO 8601 in UTC; `host` tells machines apart; `failures` says why a calibration gave nothing.
     `ranges` are the least and the largest value over the passes of those constants that were measured more than
-    once; `passes` is the largest number of them, `seconds` what the measuring took. `busy` is the share of that time
-    in which other work had the processors.
+    once; `passes` is the largest number of them, `seconds` what the measuring took.
     """
 
     values: Mapping[str, Mapping[str, float]]
@@ -52,7 +50,6 @@ class CostConstants:
     failures: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     seconds: float = 0.0
-    busy: float = 0.0
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -89,7 +86,6 @@ class CostConstants:
                 for engine, constants in self.ranges.items()
             },
             "seconds": self.seconds,
-            "busy": self.busy,
         }
 
     @classmethod
@@ -120,7 +116,7 @@ def calibrate(
     """
     if threads < 1:
         raise InputError(f"asked to calibrate for {threads} threads; at least 1 is needed")
-    began, waited = time.monotonic(), waited_seconds()
+    began = time.monotonic()
     samples: dict[str, dict[str, list[float]]] = {}
     failures: dict[str, str] = {}
     took: dict[str, float] = {}
@@ -142,7 +138,6 @@ def calibrate(
             took[name] = time.monotonic() - started
             again.append(name)
         pending = again
-    seconds = time.monotonic() - began
     return CostConstants(
         values={engine: {name: median(found) for name, found in named.items()} for engine, named in samples.items()},
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -154,8 +149,7 @@ def calibrate(
             engine: {name: (min(found), max(found)) for name, found in named.items() if len(found) > 1}
             for engine, named in samples.items()
         },
-        seconds=seconds,
-        busy=min(1.0, (waited_seconds() - waited) / seconds) if seconds > 0 else 0.0,
+        seconds=time.monotonic() - began,
     )
 
 
