@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import (
     DiagonalGate,
     QFTGate,
@@ -138,3 +139,81 @@ def test_unbound_parameters_and_endless_loops(monkeypatch):
         long.h(0)
     with pytest.raises(InputError, match="unrolls"):
         flatten(long)
+
+
+def random_expression(random, circuit: QuantumCircuit, depth: int):
+    """A condition over four bits, one of them in a register of its own, and how Python says the same."""
+    kind = random.integers(2 if depth == 0 else 7)
+    if kind == 0:
+        bit = int(random.integers(4))
+        return expr.lift(circuit.clbits[bit]), lambda bits: bits[bit] == 1
+    if kind == 1:
+        value, equal = int(random.integers(4)), bool(random.integers(2))
+        compare = expr.equal if equal else expr.not_equal
+        return compare(circuit.cregs[0], value), lambda bits: (bits[0] + 2 * bits[1] == value) == equal
+    one, first = random_expression(random, circuit, depth - 1)
+    if kind == 2:
+        return expr.logic_not(one), lambda bits: not first(bits)
+    other, second = random_expression(random, circuit, depth - 1)
+    if kind == 3:
+        return expr.logic_and(one, other), lambda bits: first(bits) and second(bits)
+    if kind == 4:
+        return expr.logic_or(one, other), lambda bits: first(bits) or second(bits)
+    if kind == 5:
+        return expr.bit_xor(one, other), lambda bits: first(bits) != second(bits)
+    return expr.equal(one, other), lambda bits: first(bits) == second(bits)
+
+
+def runs(program, row: int, bits: list[int]) -> bool:
+    guard = int(program.guard[row])
+    return guard < 0 or all(
+        (sum(bits[bit] << place for place, bit in enumerate(c.bits)) == c.value) != c.negated
+        for c in program.guards[guard]
+    )
+
+
+def test_expressions_mean_what_they_say():
+    """Random conditions over all values of their bits: X is its own inverse and may be split, T may not."""
+    random = np.random.default_rng(8)
+    followed = parities = 0
+    for _ in range(300):
+        circuit = QuantumCircuit(QuantumRegister(2), ClassicalRegister(2, "a"), ClassicalRegister(2, "b"))
+        condition, truth = random_expression(random, circuit, int(random.integers(1, 4)))
+        with circuit.if_test(condition) as otherwise:
+            circuit.x(0)
+            circuit.t(0)
+        with otherwise:
+            circuit.x(1)
+        program = flatten(circuit)
+        if program.obstacle:
+            assert "expression" in program.obstacle or "else" in program.obstacle
+            continue
+        followed += 1
+        parities += len(program) > 3
+        for number in range(16):
+            bits = [number >> place & 1 for place in range(4)]
+            rows = [row for row in range(len(program)) if runs(program, row, bits)]
+            seen = {
+                (name, qubit): sum((program.name_of(r), program.qubits_of(r)) == (name, (qubit,)) for r in rows)
+                for name, qubit in (("x", 0), ("t", 0), ("x", 1))
+            }
+            assert seen[("x", 0)] % 2 == seen[("t", 0)] == truth(bits)
+            assert seen[("x", 1)] % 2 == (not truth(bits))
+    assert followed > 120 and parities > 20
+
+
+def test_a_parity_of_many_bits_is_followed_for_gates_that_undo_themselves():
+    circuit = QuantumCircuit(1, 40)
+    condition = expr.lift(circuit.clbits[0])
+    for bit in circuit.clbits[1:]:
+        condition = expr.bit_xor(condition, bit)
+    with circuit.if_test(expr.equal(condition, False)):
+        circuit.h(0)
+        circuit.x(0)
+    program = flatten(circuit)
+    assert not program.obstacle and len(program) == 2 * 41
+    names = [program.name_of(row) for row in range(len(program))]
+    assert names == ["h"] * 41 + ["x"] * 41
+    with circuit.if_test(condition):
+        circuit.t(0)
+    assert "parity of 40 bits" in flatten(circuit).obstacle

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from qiskit.circuit import ClassicalRegister, Clbit, ControlledGate, QuantumCircuit
-from qiskit.circuit.classical import expr
+from qiskit.circuit import ControlledGate, QuantumCircuit
 from qiskit.circuit.library import CUGate
 
+from qrex.circuits.classical import BitTest, opposite, read_condition
 from qrex.circuits.program import OPCODES, OPERATIONS, Condition, Program
 from qrex.errors import InputError
 
@@ -29,6 +29,11 @@ _PLAIN = {operation.name: code for code, operation in enumerate(OPERATIONS) if o
 _MEASURE, _RESET = OPCODES["measure"], OPCODES["reset"]
 # Relative-phase Toffolis permute basis states up to phases: whole, they split nothing.
 _WHOLE = frozenset(["rccx", "rcccx"])
+_INVOLUTIONS = frozenset(
+    OPCODES[name]
+    for name in ("x", "y", "z", "h", "cx", "cy", "cz", "ch", "swap", "ecr", "ccx", "ccz", "cswap", "mcx")
+)
+_MAX_PARITY_BITS = 6
 _SAME = {"u1": "p", "cu1": "cp", "u3": "u"}
 
 
@@ -198,16 +203,21 @@ class _Rows:
             self.walk(block, inner_q, inner_c, conditions + extra)
 
         if name == "if_else":
-            condition = _condition(operation.condition, clbits)
-            if isinstance(condition, str):
-                self.obstacle = self.obstacle or f"{condition} cannot be followed"
-                condition = Condition((), 0, False)
+            test = read_condition(operation.condition, clbits)
+            if isinstance(test, str):
+                self.obstacle = self.obstacle or f"{test} cannot be followed"
+                test = BitTest(())
             start = len(self.opcode)
-            inside(operation.blocks[0], (condition,))
-            if len(operation.blocks) > 1:
-                inside(operation.blocks[1], (condition._replace(negated=not condition.negated),))
+            for block, one in zip(operation.blocks, (test, opposite(test)), strict=False):
+                if one is None:
+                    self.obstacle = self.obstacle or "an else after several conditions cannot be followed"
+                    one = test
+                first = len(self.opcode)
+                inside(block, one.conditions)
+                if one.parity:
+                    self.under_parity(first, one.parity, one.odd)
             # A row looks at its bits when it is reached, a statement when it is entered.
-            if any(bit in condition.bits for bit in self.clbit[start:-1]):
+            if not test.bits.isdisjoint(self.clbit[start:-1]):
                 self.obstacle = self.obstacle or "an if statement goes on after it has changed the bits it tests"
         elif name == "for_loop":
             indices, parameter, body = operation.params
@@ -223,6 +233,35 @@ class _Rows:
             for block in operation.blocks:
                 inside(block)
 
+    def under_parity(self, first: int, bits: tuple[int, ...], odd: int) -> None:
+        """Put rows from `first` on under the parity of `bits`, which no list of comparisons can say. A gate that is
+        its own inverse stands once under each bit instead; anything else under each value with that parity."""
+        rows = [self.taken(row) for row in range(first, len(self.opcode))]
+        conditions = list(self.guards)
+        del self.opcode[first:], self.clbit[first:], self.guard[first:]
+        del self.qubit_start[first + 1 :], self.param_start[first + 1 :]
+        del self.qubits[self.qubit_start[-1] :], self.params[self.param_start[-1] :]
+        twice_is_nothing = all(row[0] in _INVOLUTIONS for row in rows)
+        if twice_is_nothing:
+            values = [Condition((bit,), 1, False) for bit in bits] + ([] if odd else [None])
+        elif len(bits) <= _MAX_PARITY_BITS:
+            values = [Condition(bits, value, False) for value in range(1 << len(bits)) if value.bit_count() % 2 == odd]
+        else:
+            self.obstacle = self.obstacle or f"the parity of {len(bits)} bits over such gates cannot be followed"
+            return
+        # Self-inverse gates of one statement need not commute: each is finished before the next.
+        order = [(row, value) for row in rows for value in values] if twice_is_nothing else [
+            (row, value) for value in values for row in rows
+        ]  # fmt: skip
+        for (opcode, qubits, params, clbit, guard), value in order:
+            under = (conditions[guard] if guard >= 0 else ()) + (() if value is None else (value,))
+            self.add(opcode, qubits, params, self.guards.setdefault(under, len(self.guards)) if under else -1, clbit)
+
+    def taken(self, row: int) -> tuple:
+        qubits = self.qubits[self.qubit_start[row] : self.qubit_start[row + 1]]
+        params = self.params[self.param_start[row] : self.param_start[row + 1]]
+        return self.opcode[row], qubits, params, self.clbit[row], self.guard[row]
+
 
 def _all_instructions(circuit: QuantumCircuit) -> Iterator:
     for instruction in circuit.data:
@@ -235,47 +274,3 @@ def _all_instructions(circuit: QuantumCircuit) -> Iterator:
 def _interleaved(values: np.ndarray) -> list[float]:
     """Real and imaginary parts, alternating."""
     return np.ascontiguousarray(values, dtype=np.complex128).ravel().view(np.float64).tolist()
-
-
-def _condition(condition, clbits: Mapping) -> Condition | str:
-    """A condition of Qiskit in our form, or what it is where it is more than a comparison with a constant."""
-    if isinstance(condition, tuple):
-        target, value = condition
-        return _equals(target, int(value), clbits)
-    negated = False
-    while isinstance(condition, expr.Unary) and condition.op is expr.Unary.Op.LOGIC_NOT:
-        condition, negated = condition.operand, not negated
-    if isinstance(condition, expr.Cast):
-        condition = condition.operand
-    found: Condition | str = f"the expression {condition}"
-    if isinstance(condition, expr.Var) and isinstance(condition.var, Clbit):
-        found = _equals(condition.var, 1, clbits)
-    elif isinstance(condition, expr.Index):
-        found = _indexed(condition, 1, clbits)
-    elif isinstance(condition, expr.Binary) and condition.op in (expr.Binary.Op.EQUAL, expr.Binary.Op.NOT_EQUAL):
-        left, right = condition.left, condition.right
-        if isinstance(left, expr.Value):
-            left, right = right, left
-        while isinstance(left, expr.Cast):
-            left = left.operand
-        while isinstance(right, expr.Cast):
-            right = right.operand
-        if isinstance(right, expr.Value):
-            if isinstance(left, expr.Var) and isinstance(left.var, (Clbit, ClassicalRegister)):
-                found = _equals(left.var, int(right.value), clbits)
-            elif isinstance(left, expr.Index):
-                found = _indexed(left, int(right.value), clbits)
-        negated ^= condition.op is expr.Binary.Op.NOT_EQUAL
-    return found if isinstance(found, str) else found._replace(negated=found.negated ^ negated)
-
-
-def _indexed(index: expr.Index, value: int, clbits: Mapping) -> Condition | str:
-    register = getattr(index.target, "var", None)
-    if isinstance(register, ClassicalRegister) and isinstance(index.index, expr.Value):
-        return _equals(register[int(index.index.value)], value, clbits)
-    return f"the expression {index}"
-
-
-def _equals(target, value: int, clbits: Mapping) -> Condition:
-    bits = (target,) if isinstance(target, Clbit) else tuple(target)
-    return Condition(tuple(clbits[bit] for bit in bits), value, False)

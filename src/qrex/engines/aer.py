@@ -3,6 +3,8 @@
 In: any circuit that Aer takes; gates outside a method's set are decomposed. Out: samples in our bit order.
 `aer-automatic` is the baseline, exactly what a plain user does: transpile for `AerSimulator()` at preset
 level 1 and run, Aer choosing the method. The other methods skip the transpiler where every gate is native.
+`aer-density-matrix` applies resets and noise (Kraus operators, channels) exactly, in one run for all shots as long
+as nothing follows a measurement; the other methods draw them anew for each shot.
 Costs: see `aer_costs`. References: Aer's documentation; MPS, Vidal, quant-ph/0301063.
 """
 
@@ -20,6 +22,9 @@ from qiskit.transpiler.exceptions import CircuitTooWideForTarget
 from qiskit_aer import AerSimulator
 from qiskit_aer.aererror import AerError
 
+from qrex.circuits import Circuit
+from qrex.circuits.program import Program
+from qrex.circuits.rebuilding import rebuild
 from qrex.engines import aer_costs
 from qrex.engines.constants import require_constants
 from qrex.engines.protocol import Allotment, Cost, Counts, Job, Progress, Support
@@ -29,11 +34,12 @@ from qrex.units import format_bytes
 
 __all__ = ["MAX_INFIDELITY", "METHODS", "AerEngine", "AerMethod"]
 
-AerMethod = Literal["automatic", "statevector", "mps", "stabilizer"]
+AerMethod = Literal["automatic", "statevector", "density-matrix", "mps", "stabilizer"]
 
 METHODS: Mapping[AerMethod, str] = {
     "automatic": "automatic",
     "statevector": "statevector",
+    "density-matrix": "density_matrix",
     "mps": "matrix_product_state",
     "stabilizer": "stabilizer",
 }
@@ -63,13 +69,15 @@ class AerEngine:
         clifford = aer_costs.is_aer_clifford(profile)
         if self.method == "stabilizer" and not profile.is_clifford:
             return Support(False, profile.stabilizer_obstacle)
-        if self.method == "statevector" or (self.method == "automatic" and not clifford):
-            needed, present = aer_costs.statevector_bytes(profile), _host_bytes()
-            if needed > present:
+        if self.method in ("statevector", "density-matrix") or (self.method == "automatic" and not clifford):
+            matrix = self.method == "density-matrix"
+            needed = aer_costs.density_matrix_bytes(profile) if matrix else aer_costs.statevector_bytes(profile)
+            if needed > (present := _host_bytes()):
+                what = "density matrix" if matrix else "state vector in double precision"
                 return Support(
                     False,
-                    f"{profile.active_qubits} qubits as a state vector in double precision need "
-                    f"{format_bytes(needed)}; this host has {format_bytes(present)}",
+                    f"{profile.active_qubits} qubits as a {what} need {format_bytes(needed)}; this host has "
+                    f"{format_bytes(present)}",
                 )
         return Support(True)
 
@@ -80,7 +88,7 @@ class AerEngine:
     def run(self, job: Job, allotment: Allotment, progress: Progress) -> Counts:
         """Sample `job`. Raises EngineError with Aer's own reason, and MemoryLimitError where Aer refuses the
         memory it would need."""
-        circuit = job.circuit.quantum_circuit
+        circuit = job.quantum_circuit
         width = circuit.num_clbits
         bond_limit = None
         options = {
@@ -92,7 +100,7 @@ class AerEngine:
         if self.method == "mps":
             from qrex.profile import profile_circuit
 
-            profile = profile_circuit(job.circuit, job.shots)
+            profile = profile_circuit(_as_circuit(job), job.shots)
             bond_limit = aer_costs.bond_limit(profile, allotment.memory_bytes)
             options |= {
                 "mps_sample_measure_algorithm": "mps_probabilities",
@@ -100,8 +108,10 @@ class AerEngine:
                 "matrix_product_state_truncation_threshold": aer_costs.TRUNCATION_THRESHOLD,
             }
         try:
-            translate = _for_automatic if self.method == "automatic" else _native
-            translated = translate(circuit, options["method"])
+            if self.method == "automatic":
+                translated = _for_automatic(circuit, options["method"])
+            else:
+                translated = _native(circuit, options["method"], job.program)
             progress(0.1)
             if bond_limit is None:
                 result = AerSimulator(**options).run(translated, shots=job.shots).result()
@@ -130,6 +140,12 @@ class AerEngine:
         return Counts(_bit_strings(result.data(0).get("counts"), width, job.shots), job.shots, {}, metadata)
 
 
+def _as_circuit(job: Job) -> Circuit:
+    if job.circuit is not None:
+        return job.circuit
+    return Circuit(job.name, job.name, "<program>", "Qiskit", job.quantum_circuit, "auto", job.shots, job.program)
+
+
 def _host_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -145,11 +161,17 @@ def _for_automatic(circuit: QuantumCircuit, method: str) -> QuantumCircuit:
         return transpile(circuit, basis_gates=_basis(simulator), optimization_level=1)
 
 
-def _native(circuit: QuantumCircuit, method: str) -> QuantumCircuit:
-    """`circuit` itself where the method knows every gate, else decomposed without optimization."""
+def _native(circuit: QuantumCircuit, method: str, program: Program) -> QuantumCircuit:
+    """`circuit` itself where the method knows every gate; else its program as a circuit, since that opens
+    definitions quicker than the transpiler; what is still unknown is decomposed without optimization."""
     simulator = AerSimulator(method=method)
-    if _names(circuit) <= set(simulator.target.operation_names) | {"measure", "barrier"}:
+    known = set(simulator.target.operation_names) | {"measure", "barrier"}
+    if known.issuperset(_names(circuit)):
         return circuit
+    if not program.obstacle:
+        circuit = rebuild(program, circuit.name)
+        if known.issuperset(_names(circuit)):
+            return circuit
     return transpile(circuit, basis_gates=_basis(simulator), optimization_level=0)
 
 

@@ -2,10 +2,12 @@
 
 In: a profile, an allotment and the constants of one method. Out: `Cost`. The models add to
 `fixed + step · instructions`, n being the active qubits:
-  state vector     block · 2^n · fused blocks + draw · shots; 16 · 2^n bytes
+  state vector     (block · B + diagonal · D) · 2^n + draw · shots; 16 · 2^n bytes
+  density matrix   entry · 4^n · fused blocks + draw · shots; 16 · 4^n bytes
   matrix product   update · updates + work · Σ bond³ + (site · n + element · Σ bond²) · shots
   stabilizer       cell · shots · measurements · n
-A circuit whose shots must be run one by one pays the gates for each shot. Matrix product costs use the
+B and D share the fused blocks out as the gates on several qubits are diagonal or not: Aer merges diagonal ones
+further. A circuit whose shots must be run one by one pays the gates for each shot. Matrix product costs use the
 Schmidt bounds of the profile, so they are upper bounds.
 """
 
@@ -21,17 +23,19 @@ __all__ = [
     "CONSTANT_NAMES",
     "TRUNCATION_THRESHOLD",
     "bond_limit",
+    "density_matrix_bytes",
     "estimate",
     "is_aer_clifford",
     "statevector_bytes",
     "truncation_infidelity",
 ]
 
-_DENSE = ("fixed", "step", "block_one_thread", "block_all_threads", "draw")
+_DENSE = ("fixed", "step", "block_one_thread", "block_all_threads", "diagonal", "draw")
 _BASELINE_STABILIZER = ("cell",)
 CONSTANT_NAMES: Mapping[str, tuple[str, ...]] = {
     "automatic": _DENSE + _BASELINE_STABILIZER,
     "statevector": _DENSE,
+    "density-matrix": ("fixed", "step", "entry", "draw"),
     "mps": ("fixed", "step", "update", "work", "site", "element"),
     "stabilizer": ("fixed", "step", "cell"),
 }
@@ -47,6 +51,7 @@ _LOG_CHARACTERS = 1 << 26
 _STABILIZER_NAMES = frozenset(
     ["cx", "cy", "cz", "ecr", "h", "id", "pauli", "rz", "s", "sdg", "swap", "sx", "sxdg", "x", "y", "z"]
 ) | {"measure", "reset", "delay", "barrier", "store"}
+_DIAGONAL_NAMES = ("cz", "cs", "csdg", "cp", "cu1", "crz", "rzz", "ccz", "mcp", "mcphase", "diagonal")
 _LARGEST_LOG2 = 60.0
 
 
@@ -58,6 +63,11 @@ def is_aer_clifford(profile: Profile) -> bool:
 def statevector_bytes(profile: Profile) -> int:
     """Resident bytes of Aer's double-precision state vector."""
     return _BASE_BYTES + (_AMPLITUDE_BYTES << profile.active_qubits)
+
+
+def density_matrix_bytes(profile: Profile) -> int:
+    """Resident bytes of Aer's density matrix."""
+    return _BASE_BYTES + (_AMPLITUDE_BYTES << 2 * profile.active_qubits)
 
 
 def truncation_infidelity(profile: Profile) -> float:
@@ -98,9 +108,25 @@ def estimate(method: str, c: Mapping[str, float], profile: Profile, allotment: A
         cells = max(1, profile.measurements) * profile.active_qubits
         tableau = profile.instructions * profile.active_qubits if repeats > 1 else 0
         return Cost(overhead + c["cell"] * profile.shots * (cells + tableau), _BASE_BYTES)
+    if method == "density-matrix":
+        # Resets and noise are part of the one run: only what follows a measurement is done for each shot.
+        repeats = 1 if profile.terminal_measurements_only else profile.shots
+        passes = profile.fused_blocks + profile.many_qubit_gates + profile.resets
+        gates = c["entry"] * 4.0 ** min(profile.active_qubits, 450) * passes
+        drawn = profile.shots if repeats == 1 else profile.shots * profile.instructions
+        seconds = overhead + repeats * gates + c["draw"] * drawn
+        return Cost(seconds, density_matrix_bytes(profile), upper_bound=repeats > 1)
     block = c["block_one_thread"] if allotment.threads == 1 else c["block_all_threads"]
-    passes = profile.fused_blocks + 2 * profile.many_qubit_gates
-    gates = block * 2.0 ** min(profile.active_qubits, 900) * passes
+    passes = profile.fused_blocks + profile.many_qubit_gates
+    diagonal = _diagonal_share(profile)
+    each = diagonal * min(c["diagonal"], block) + (1 - diagonal) * block
+    gates = each * passes * 2.0 ** min(profile.active_qubits, 900)
     # A shot that is a run of its own also pays for walking over the instructions.
     walking = c["draw"] * profile.instructions * profile.shots if repeats > 1 else c["draw"] * profile.shots
     return Cost(overhead + repeats * gates + walking, statevector_bytes(profile))
+
+
+def _diagonal_share(profile: Profile) -> float:
+    """Which part of the gates on several qubits is diagonal."""
+    several = profile.two_qubit_gates + profile.many_qubit_gates
+    return sum(profile.gate_counts.get(name, 0) for name in _DIAGONAL_NAMES) / several if several else 0.0

@@ -82,6 +82,7 @@ _BUILT_IN = (
     ),
     _aer("mps", "matrix product state (Aer)"),
     _aer("statevector", "dense state in double precision (Aer)"),
+    _aer("density-matrix", "density matrix: resets and noise exactly (Aer)"),
     _aer("stabilizer", "Clifford circuits (Aer)"),
     _aer("automatic", "what a plain user gets from Aer: the baseline"),
 )
