@@ -199,7 +199,7 @@ def test_expressions_mean_what_they_say():
             }
             assert seen[("x", 0)] % 2 == seen[("t", 0)] == truth(bits)
             assert seen[("x", 1)] % 2 == (not truth(bits))
-    assert followed > 120 and parities > 20
+    assert followed > 120 and parities > 8
 
 
 def test_a_parity_of_many_bits_is_followed_for_gates_that_undo_themselves():

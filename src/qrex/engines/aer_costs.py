@@ -53,6 +53,7 @@ _STABILIZER_NAMES = frozenset(
 ) | {"measure", "reset", "delay", "barrier", "store"}
 _DIAGONAL_NAMES = ("cz", "cs", "csdg", "cp", "cu1", "crz", "rzz", "ccz", "mcp", "mcphase", "diagonal")
 _LARGEST_LOG2 = 60.0
+_HOPELESS_QUBITS = 900  # more bytes than a float can say
 
 
 def is_aer_clifford(profile: Profile) -> bool:
@@ -62,12 +63,12 @@ def is_aer_clifford(profile: Profile) -> bool:
 
 def statevector_bytes(profile: Profile) -> int:
     """Resident bytes of Aer's double-precision state vector."""
-    return _BASE_BYTES + (_AMPLITUDE_BYTES << profile.active_qubits)
+    return _BASE_BYTES + (_AMPLITUDE_BYTES << min(profile.active_qubits, _HOPELESS_QUBITS))
 
 
 def density_matrix_bytes(profile: Profile) -> int:
     """Resident bytes of Aer's density matrix."""
-    return _BASE_BYTES + (_AMPLITUDE_BYTES << 2 * profile.active_qubits)
+    return _BASE_BYTES + (_AMPLITUDE_BYTES << min(2 * profile.active_qubits, _HOPELESS_QUBITS))
 
 
 def truncation_infidelity(profile: Profile) -> float:

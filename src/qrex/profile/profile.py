@@ -33,7 +33,8 @@ class Profile:
     `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `clifford_prefix` counts the rows
     before the first that is not Clifford, `stabilizer_forks` the measurements and resets after which a stabilizer
     simulation must follow shots one outcome at a time.
-    Where the program is not the whole circuit (`Program.obstacle`), what cannot be told is set to the worst case.
+    `obstacle` is that of the program: where it is not empty, only engines that read the circuit itself can run it, and
+    what cannot be told is set to the worst case.
     """
 
     circuit_id: str
@@ -66,6 +67,7 @@ class Profile:
     log2_support: float = inf
     stabilizer_forks: int = 0
     clifford_prefix: int = 0
+    obstacle: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""

@@ -38,6 +38,8 @@ class StateVectorEngine:
         self.constants = dict(constants)
 
     def supports(self, profile: Profile) -> Support:
+        if profile.obstacle:
+            return Support(False, profile.obstacle)
         if profile.has_control_flow or profile.conditionals:
             return Support(False, "control flow: this engine takes unitary circuits only")
         if profile.resets:
