@@ -64,18 +64,18 @@ class StateVectorEngine:
     def run(self, job: Job, allotment: Allotment, progress: Progress) -> Counts:
         """Sample `job`. EngineError on a circuit that is not supported; InfeasibleError where it can fit no
         machine, MemoryLimitError where it does not fit the allotment: both before anything is allocated."""
-        circuit = job.circuit.quantum_circuit
+        circuit = job.quantum_circuit
         lowered = lower(circuit)
         width = circuit.num_clbits
         if lowered.num_wires > MAX_WIRES:
             raise InfeasibleError(
-                f"statevector: {job.circuit.name} needs {lowered.num_wires} qubits; at most {MAX_WIRES} are "
+                f"statevector: {job.name} needs {lowered.num_wires} qubits; at most {MAX_WIRES} are "
                 "possible, and memory sets a lower bound: choose another engine"
             )
         needed = run_bytes(lowered.num_wires, allotment.threads, job.shots, width)
         if needed > allotment.memory_bytes:
             raise MemoryLimitError(
-                f"statevector: {job.circuit.name}: {lowered.num_wires} qubits need {format_bytes(needed)}; "
+                f"statevector: {job.name}: {lowered.num_wires} qubits need {format_bytes(needed)}; "
                 f"{format_bytes(allotment.memory_bytes)} are allotted; allot more or choose another engine"
             )
         planned = plan(lowered.gates, lowered.num_wires)
