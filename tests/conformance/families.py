@@ -1,4 +1,4 @@
-"""Circuits for the conformance suite, and the oracle: exact distributions by branching in numpy."""
+"""Circuits for the conformance suite, by what they ask of an engine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.quantum_info import Operator
+from qiskit.circuit.classical import expr
+from qiskit.circuit.library import DiagonalGate, RYGate, UnitaryGate, XGate
+from qiskit.quantum_info import Kraus, random_unitary
 
 from qrex.circuits import Circuit
 
-__all__ = ["FAMILIES", "applied", "exact_distribution", "named", "outcomes"]
+__all__ = ["FAMILIES", "adder_of_basis_states", "named"]
 
 
 def named(circuit: QuantumCircuit, shots: int = 1000) -> Circuit:
@@ -168,6 +170,189 @@ def unmeasured() -> QuantumCircuit:
     return circuit
 
 
+def multi_controlled() -> QuantumCircuit:
+    """Up to four controls, some of them open, over flips, phases and rotations."""
+    circuit = QuantumCircuit(6, 6)
+    circuit.h(range(5))
+    circuit.mcx([0, 1, 2, 3], 5)
+    circuit.mcp(0.9, [0, 2, 4], 1)
+    circuit.append(RYGate(0.7).control(2, ctrl_state=1, annotated=False), [3, 4, 5])
+    circuit.cx(0, 4, ctrl_state=0)
+    circuit.append(XGate().control(3, ctrl_state=2, annotated=False), [1, 2, 5, 0])
+    circuit.ccz(1, 3, 5)
+    circuit.h([0, 2, 5])
+    circuit.measure(range(6), range(6))
+    return circuit
+
+
+def wide_matrices() -> QuantumCircuit:
+    """Matrices and diagonals of one to four qubits, in mixed orders."""
+    circuit = QuantumCircuit(5, 5)
+    circuit.h([0, 3])
+    for seed, where in enumerate(([2], [4, 1], [3, 0, 2], [1, 4, 0, 3])):
+        circuit.append(UnitaryGate(random_unitary(2 ** len(where), seed=seed)), where)
+    phases = np.exp(1j * np.random.default_rng(3).uniform(0, 6, 8))
+    circuit.append(DiagonalGate(phases.tolist()), [4, 0, 2])
+    circuit.h(range(5))
+    circuit.measure(range(5), range(5))
+    return circuit
+
+
+def reuse() -> QuantumCircuit:
+    """One qubit measured, put back and used again, its history in three bits, while entangled with another."""
+    circuit = QuantumCircuit(3, 5)
+    circuit.ry(0.9, 0)
+    for bit in range(3):
+        circuit.cx(0, 1)
+        circuit.ry(0.6, 1)
+        circuit.measure(1, bit)
+        circuit.reset(1)
+        circuit.cry(0.8, 0, 1)
+        circuit.cx(1, 2)
+    circuit.measure([0, 2], [3, 4])
+    return circuit
+
+
+def reset_entangled() -> QuantumCircuit:
+    """Resets of a GHZ state, one qubit after the other, and rotations in between: Clifford nowhere."""
+    circuit = QuantumCircuit(4, 4)
+    circuit.ry(1.0, 0)
+    for qubit in range(3):
+        circuit.cx(qubit, qubit + 1)
+    circuit.reset(1)
+    circuit.ry(0.7, 1)
+    circuit.cx(1, 3)
+    circuit.reset(3)
+    circuit.cx(0, 3)
+    circuit.measure(range(4), range(4))
+    return circuit
+
+
+def nested_conditions() -> QuantumCircuit:
+    """Conditions inside conditions and else branches, negated register comparisons, parities."""
+    low, high = ClassicalRegister(2, "low"), ClassicalRegister(2, "high")
+    circuit = QuantumCircuit(QuantumRegister(4), low, high)
+    circuit.h([0, 1])
+    circuit.ry(0.8, 2)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test(expr.not_equal(low, 2)) as otherwise:
+        circuit.ry(0.5, 3)
+        circuit.measure(2, 2)
+        with circuit.if_test((high[0], 1)) as inner:
+            circuit.ry(1.1, 3)
+        with inner:
+            circuit.x(3)
+    with otherwise, circuit.if_test(expr.logic_not(high[0])):
+        circuit.h(3)
+    with circuit.if_test(expr.bit_xor(expr.bit_xor(low[0], low[1]), high[0])):
+        circuit.rx(0.4, 3)
+    with circuit.if_test(expr.logic_or(low[0], high[0])):
+        circuit.x(2)
+    circuit.measure([2, 3], [2, 3])
+    return circuit
+
+
+def rewritten_bits() -> QuantumCircuit:
+    """A bit decides, is measured anew, and decides again."""
+    circuit = QuantumCircuit(3, 2)
+    circuit.h(0)
+    for angle in (0.4, 0.9):
+        circuit.measure(0, 0)
+        with circuit.if_test((circuit.clbits[0], 1)) as otherwise:
+            circuit.ry(angle, 1)
+        with otherwise:
+            circuit.x(2)
+        circuit.ry(1.3, 0)
+        circuit.cx(1, 0)
+    circuit.measure([1, 2], [0, 1])
+    return circuit
+
+
+def clifford_feedback() -> QuantumCircuit:
+    """Clifford gates and a measurement under one bit, under two bits, and under a parity."""
+    circuit = QuantumCircuit(QuantumRegister(4), ClassicalRegister(2, "c"), ClassicalRegister(3, "d"))
+    circuit.h([0, 1, 3])
+    circuit.cx(3, 2)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.h(2)
+        circuit.measure(3, 2)
+    with circuit.if_test((circuit.cregs[0], 2)):
+        circuit.s(2)
+        circuit.h(2)
+    with circuit.if_test(expr.bit_xor(circuit.clbits[0], circuit.clbits[1])):
+        circuit.x(3)
+    circuit.measure([2, 3], [3, 4])
+    return circuit
+
+
+def parity_feedback() -> QuantumCircuit:
+    """A GHZ state from Bell pairs: each correction is the parity of all measurements so far."""
+    pairs = 3
+    circuit = QuantumCircuit(2 * pairs, 2 * pairs)
+    circuit.h(range(0, 2 * pairs, 2))
+    for pair in range(pairs):
+        circuit.cx(2 * pair, 2 * pair + 1)
+    total = None
+    for joint in range(pairs - 1):
+        left, right = 2 * joint + 1, 2 * joint + 2
+        circuit.cx(left, right)
+        circuit.measure(right, joint)
+        bit = expr.lift(circuit.clbits[joint])
+        total = bit if total is None else expr.bit_xor(total, bit)
+        with circuit.if_test(total):
+            circuit.x(right + 1)
+    kept = [0, *range(1, 2 * pairs, 2)]
+    circuit.measure(kept, range(pairs - 1, pairs - 1 + len(kept)))
+    return circuit
+
+
+def noise() -> QuantumCircuit:
+    """Amplitude damping of half an entangled pair, and a phase flip."""
+    circuit = QuantumCircuit(2, 2)
+    circuit.ry(1.1, 0)
+    circuit.cx(0, 1)
+    circuit.append(Kraus([[[1, 0], [0, 0.6]], [[0, 0.8], [0, 0]]]).to_instruction(), [1])
+    circuit.h(0)
+    circuit.append(Kraus([0.9**0.5 * np.eye(2), 0.1**0.5 * np.diag([1, -1])]).to_instruction(), [0])
+    circuit.h(0)
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
+def until_zero() -> QuantumCircuit:
+    """Flipped until a measurement gives 0: how often is known only then; the other qubit turns each time."""
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    with circuit.while_loop((circuit.clbits[0], 1)):
+        circuit.reset(0)
+        circuit.ry(1.2, 0)
+        circuit.ry(0.5, 1)
+        circuit.measure(0, 0)
+    circuit.measure(1, 1)
+    return circuit
+
+
+def adder_of_basis_states() -> tuple[QuantumCircuit, str]:
+    """23-bit numbers added by a ripple of carries on 70 qubits, and what is measured: basis states throughout."""
+    bits, left, right = 23, 5_432_109, 7_654_321
+    a, b, carry = QuantumRegister(bits, "a"), QuantumRegister(bits, "b"), QuantumRegister(bits + 1, "carry")
+    circuit = QuantumCircuit(a, b, carry, ClassicalRegister(bits + 1, "total"))
+    for place in range(bits):
+        if left >> place & 1:
+            circuit.x(a[place])
+        if right >> place & 1:
+            circuit.x(b[place])
+    for place in range(bits):
+        circuit.ccx(a[place], b[place], carry[place + 1])
+        circuit.cx(a[place], b[place])
+        circuit.ccx(carry[place], b[place], carry[place + 1])
+        circuit.cx(carry[place], b[place])
+    circuit.measure([*b, carry[bits]], range(bits + 1))
+    return circuit, format(left + right, f"0{bits + 1}b")
+
+
 FAMILIES: dict[str, Callable[[], QuantumCircuit]] = {
     "random": random_circuit,
     "clifford": clifford,
@@ -180,90 +365,14 @@ FAMILIES: dict[str, Callable[[], QuantumCircuit]] = {
     "reset": reset_circuit,
     "loop": loop,
     "unmeasured": unmeasured,
+    "multi-controlled": multi_controlled,
+    "wide matrices": wide_matrices,
+    "reuse": reuse,
+    "reset of entangled qubits": reset_entangled,
+    "nested conditions": nested_conditions,
+    "rewritten bits": rewritten_bits,
+    "Clifford feedback": clifford_feedback,
+    "parity feedback": parity_feedback,
+    "noise": noise,
+    "until zero": until_zero,
 }
-
-
-def exact_distribution(circuit: QuantumCircuit) -> dict[str, float]:
-    """Probability of every bit string, by following all branches of measurements and resets densely.
-
-    Written without any of the code under test: gates are matrices from Qiskit, applied by einsum.
-    """
-    start = np.zeros([2] * circuit.num_qubits, dtype=complex)
-    start[(0,) * circuit.num_qubits] = 1
-    branches = [(start, (0,) * circuit.num_clbits)]
-    branches = _follow(circuit, branches, {q: i for i, q in enumerate(circuit.qubits)},
-                       {c: i for i, c in enumerate(circuit.clbits)})  # fmt: skip
-    result: dict[str, float] = {}
-    for state, bits in branches:
-        text = "".join(str(bit) for bit in reversed(bits))
-        result[text] = result.get(text, 0.0) + float(np.vdot(state, state).real)
-    return result
-
-
-def _follow(circuit, branches, qubits, clbits):
-    for item in circuit.data:
-        where = [qubits[q] for q in item.qubits]
-        name, operation = item.operation.name, item.operation
-        if name == "barrier":
-            continue
-        if name == "measure":
-            bit = clbits[item.clbits[0]]
-            branches = [
-                (projected, (*bits[:bit], value, *bits[bit + 1 :]))
-                for state, bits in branches
-                for value, projected in outcomes(state, where[0])
-            ]
-        elif name == "reset":
-            branches = [
-                (applied(np.array([[0, 1], [1, 0]]), projected, where) if value else projected, bits)
-                for state, bits in branches
-                for value, projected in outcomes(state, where[0])
-            ]
-        elif name == "if_else":
-            branches = [
-                outcome
-                for branch in branches
-                for outcome in _conditional(operation, branch, item, qubits, clbits)
-            ]
-        elif name == "for_loop":
-            body = operation.blocks[0]
-            for _ in operation.params[0]:
-                inner_q = {q: qubits[o] for q, o in zip(body.qubits, item.qubits, strict=True)}
-                inner_c = {c: clbits[o] for c, o in zip(body.clbits, item.clbits, strict=True)}
-                branches = _follow(body, branches, inner_q, inner_c)
-        else:
-            matrix = Operator(operation).data
-            branches = [(applied(matrix, state, where), bits) for state, bits in branches]
-    return branches
-
-
-def _conditional(operation, branch, item, qubits, clbits):
-    target, value = operation.condition
-    bits = [target] if not hasattr(target, "size") else list(target)
-    held = sum(branch[1][clbits[bit]] << place for place, bit in enumerate(bits))
-    blocks = operation.blocks
-    body = blocks[0] if held == int(value) else (blocks[1] if len(blocks) > 1 else None)
-    if body is None:
-        return [branch]
-    inner_q = {q: qubits[o] for q, o in zip(body.qubits, item.qubits, strict=True)}
-    inner_c = {c: clbits[o] for c, o in zip(body.clbits, item.clbits, strict=True)}
-    return _follow(body, [branch], inner_q, inner_c)
-
-
-def outcomes(state, qubit):
-    for value in (0, 1):
-        projected = np.zeros_like(state)
-        index = [slice(None)] * state.ndim
-        index[qubit] = value
-        projected[tuple(index)] = state[tuple(index)]
-        if np.vdot(projected, projected).real > 1e-15:
-            yield value, projected
-
-
-def applied(matrix, state, where):
-    """`matrix` with the first of `where` as its least significant qubit."""
-    count = len(where)
-    tensor = np.asarray(matrix).reshape([2] * (2 * count))
-    axes = [where[count - 1 - place] for place in range(count)]
-    moved = np.tensordot(tensor, state, axes=(list(range(count, 2 * count)), axes))
-    return np.moveaxis(moved, list(range(count)), axes)

@@ -79,3 +79,31 @@ def test_the_registry_loads_no_engine():
         "import sys, qrex.engines, qrex.balance; sys.exit(any(m in sys.modules for m in ('qiskit', 'stim')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_support_is_what_engines_say(with_foreign):
+    """The foreign engine refuses everything; ours answer as the conformance suite finds them to be."""
+    rows = {row.engine: row for row in registry.support_matrix()}
+    assert rows["foreign"].gates == "none" and not any(rows["foreign"].takes.values())
+    assert rows["foreign"].error == "unknown" and rows["foreign"].threads is None
+    assert rows["stabilizer"].gates == "Clifford" and rows["stabilizer"].takes["conditions"]
+    assert not rows["stabilizer"].takes["noise"] and rows["aer-density-matrix"].takes["noise"]
+    assert rows["aer-statevector"].stops == "no" and rows["statevector"].stops == "polls"
+    assert "faulty" not in rows
+
+
+def test_every_feature_is_taken_as_claimed():
+    """Each yes of the table, run; the baseline only chooses among the others."""
+    from qrex.circuits import Circuit
+    from qrex.engines.protocol import Allotment, Job
+    from qrex.engines.support import feature_circuits
+
+    circuits = feature_circuits()
+    engines = registry.available_engines({})
+    claimed = [(row.engine, feature) for row in registry.support_matrix() for feature, yes in row.takes.items()
+               if yes and row.engine != "aer-automatic"]  # fmt: skip
+    assert len(claimed) > 12
+    for name, feature in claimed:
+        named = Circuit(feature, feature, "<python>", "Qiskit", circuits[feature])
+        answer = engines[name].run(Job(named, 20, 1), Allotment(1, 1 << 30), lambda fraction: None)
+        assert sum(answer.counts.values()) == 20

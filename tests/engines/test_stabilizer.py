@@ -17,8 +17,8 @@ from qrex.engines.stabilizer.costs import CONSTANT_NAMES, Sizes, run_bytes
 from qrex.errors import EngineError
 from qrex.profile import profile_circuit
 
-from ..conformance.families import exact_distribution
 from ..conformance.judging import LEVEL, SHOTS, chi_square_p
+from ..conformance.oracle import exact_distribution
 
 ROOM = Allotment(threads=1, memory_bytes=1 << 31)
 

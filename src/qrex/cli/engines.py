@@ -1,29 +1,87 @@
-"""`qrex engines`: what can run circuits here."""
+"""`qrex engines`: what can run circuits here, and what each engine takes."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from qrex.cli import options
 from qrex.cli.tables import print_table
 
+if TYPE_CHECKING:
+    from qrex.engines.support import SupportRow
+
 __all__ = ["command"]
+
+# Short heads, so that the table fits 80 columns; the words below it say what they mean.
+_HEADS = {
+    "measured midway": "mid",
+    "conditions": "if",
+    "resets": "reset",
+    "loops": "loop",
+    "noise": "noise",
+}
+_ERRORS = {"exact": "exact", "bounded": "bound", "unknown": "?"}
+_STOPS = {
+    "steps": "can be looked at while it runs, and given up",
+    "polls": "ends soon after it is cancelled",
+    "no": "works in one call that only the end of its process interrupts",
+}
 
 
 @click.command("engines", short_help="What can run circuits here.")
 @options.json_flag
 def command(as_json_flag: bool) -> None:
-    """List engines: installed, not installed (with the install line), or broken (with the reason)."""
-    from qrex.engines.registry import engine_status
+    """List engines: installed, not installed (with the install line), or broken (with the reason); and what each
+    takes, found out by asking it about small circuits."""
+    from qrex.engines.registry import engine_status, support_matrix
 
     found = engine_status()
+    rows = support_matrix()
     if as_json_flag:
-        options.as_json([asdict(status) for status in found])
+        takes = {row.engine: asdict(row) for row in rows}
+        options.as_json([asdict(status) | {"support": takes.get(status.name)} for status in found])
         return
     print_table(("engine", "state", "what it is"), [(s.name, s.state, s.summary) for s in found])
     for status in found:
         if status.state != "installed":
             install = f"; install: {status.install}" if status.install else ""
             click.echo(f"{status.name} is {status.state}: {status.reason}{install}")
+    if rows:
+        click.echo()
+        _print_matrix(rows)
+
+
+def _print_matrix(rows: list[SupportRow]) -> None:
+    from qrex.engines.support import FEATURES
+
+    heads = ("engine", "gates", *(_HEADS[feature] for feature in FEATURES), "error", "cores", "stops")
+    print_table(
+        heads,
+        [
+            (
+                row.engine,
+                row.gates,
+                *(_yes(row.takes[feature]) for feature in FEATURES),
+                _ERRORS[row.error],
+                _yes(row.threads),
+                row.stops,
+            )
+            for row in rows
+        ],
+    )
+    click.echo()
+    for feature, meaning in FEATURES.items():
+        click.echo(f"{_HEADS[feature]}: {meaning}")
+    click.echo("error: exact, or a bound on the infidelity that comes with every answer")
+    click.echo("cores: whether more of them make it faster")
+    shown = {row.stops for row in rows}
+    for stops, meaning in _STOPS.items():
+        if stops in shown:
+            click.echo(f"stops {stops}: {meaning}")
+
+
+def _yes(answer: bool | None) -> str:
+    return "?" if answer is None else "yes" if answer else "-"

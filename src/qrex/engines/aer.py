@@ -53,7 +53,10 @@ _SEED_MASK = 2**63 - 1
 
 class AerEngine:
     """One method of Aer. `constant_names` lists the cost constants that this method needs; `delegates` is true
-    for the baseline, which only chooses among methods that are engines of their own."""
+    for the baseline, which only chooses among methods that are engines of their own. `one_call`: the run is one
+    call into Aer, which nothing interrupts; progress is reported before and after."""
+
+    one_call = True
 
     def __init__(self, constants: Mapping[str, float], method: AerMethod):
         if method not in METHODS:

@@ -12,11 +12,21 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from qrex.engines.protocol import Engine
 
-__all__ = ["ENTRY_POINT_GROUP", "EngineStatus", "available_engines", "engine_calibrations", "engine_status"]
+if TYPE_CHECKING:
+    from qrex.engines.support import SupportRow
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "EngineStatus",
+    "available_engines",
+    "engine_calibrations",
+    "engine_status",
+    "support_matrix",
+]
 
 ENTRY_POINT_GROUP = "qrex.engines"
 State = Literal["installed", "not installed", "broken"]
@@ -67,7 +77,7 @@ def _aer(method: str, summary: str) -> _BuiltIn:
 _BUILT_IN = (
     _BuiltIn(
         "statevector",
-        "dense state in single precision, cache-blocked kernels",
+        "dense state in single precision, our own kernels",
         "qrex.engines.statevector",
         "StateVectorEngine",
         "pip install --force-reinstall qrex  (builds its C++ module)",
@@ -116,6 +126,14 @@ def available_engines(constants: Constants) -> dict[str, Engine]:
 def engine_status() -> list[EngineStatus]:
     """The state of every known engine, ours first."""
     return [_status(*known) for known in _known()]
+
+
+def support_matrix() -> list[SupportRow]:
+    """What each engine that works here takes, ours first; brings Qiskit with it."""
+    from qrex.engines.support import support_row
+
+    working = {status.name for status in engine_status() if status.state == "installed"}
+    return [support_row(name, build) for name, _, build, _ in _known() if name in working]
 
 
 def engine_calibrations(

@@ -111,6 +111,7 @@ def _profile(program: Program, circuit_id: str, shots: int, reduced: bool, writt
         instructions=len(program),
         log2_support=program.num_qubits if obstacle else found["log2_support"],
         clifford_prefix=found["clifford_prefix"],
+        obstacle=obstacle,
     )  # fmt: skip
 
 

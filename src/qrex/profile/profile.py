@@ -33,9 +33,8 @@ class Profile:
     `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `clifford_prefix` counts the rows
     before the first that is not Clifford, `stabilizer_forks` the measurements and resets after which a stabilizer
     simulation must follow shots one outcome at a time.
-    Where the program is not the whole circuit (`Program.obstacle`), what cannot be told is set to the worst case.
-    `obstacle` says what of the circuit no row of its program can express: only engines that read the circuit itself
-    take it.
+    `obstacle` is that of the program: where it is not empty, only engines that read the circuit itself can run it, and
+    what cannot be told is set to the worst case.
     """
 
     circuit_id: str
