@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from conformance.families import FAMILIES, exact_distribution
+from conformance.families import FAMILIES
+from conformance.oracle import exact_distribution
 from qiskit import QuantumCircuit
 from scipy.stats import chi2
 

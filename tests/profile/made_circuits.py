@@ -6,7 +6,7 @@ The oracle follows all branches densely with Qiskit's matrices; it shares nothin
 from __future__ import annotations
 
 import numpy as np
-from oracle_families import applied, outcomes
+from conformance.oracle import applied, outcomes
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import DiagonalGate, RYGate, UnitaryGate, XXMinusYYGate, XXPlusYYGate
 from qiskit.quantum_info import Operator, random_unitary

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from conformance.oracle import applied, outcomes
 from made_circuits import matrices, random_circuit
-from oracle_families import applied, outcomes
 from qiskit import QuantumCircuit
 
 from qrex.circuits import Circuit

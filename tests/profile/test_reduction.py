@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from conformance.families import FAMILIES
+from conformance.oracle import exact_distribution
 from made_circuits import joined_distribution, random_circuit
-from oracle_families import FAMILIES, exact_distribution
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.library import QFTGate
 

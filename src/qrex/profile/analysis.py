@@ -104,7 +104,6 @@ def _profile(program: Program, circuit_id: str, shots: int, reduced: bool, writt
         needs_trajectories=found["trajectories"] or bool(obstacle),
         stabilizer_obstacle=_obstacle(program, found["first_foreign"]),
         stabilizer_forks=found["stabilizer_forks"],
-        obstacle=program.obstacle,
         mps_updates=found["mps_updates"],
         log2_mps_work=found["log2_work"],
         log2_mps_elements=found["log2_elements"],
