@@ -80,6 +80,13 @@ _BUILT_IN = (
         "pip install stim",
         ("stim",),
     ),
+    _BuiltIn(
+        "sparse",
+        "map of nonzero amplitudes: arithmetic, oracles, W states, dynamic circuits",
+        "qrex.engines.sparse",
+        "SparseEngine",
+        "pip install --force-reinstall qrex  (builds its C++ module)",
+    ),
     _aer("mps", "matrix product state (Aer)"),
     _aer("statevector", "dense state in double precision (Aer)"),
     _aer("stabilizer", "Clifford circuits (Aer)"),
