@@ -131,7 +131,7 @@ class _Rows:
         if (name == "unitary" or name in _WHOLE) and len(where) <= MAX_MATRIX_QUBITS:
             self.add(OPCODES["unitary"], where, _interleaved(np.asarray(operation.to_matrix())), guard)
             return
-        if isinstance(operation, ControlledGate) and operation.base_gate.num_qubits == 1:
+        if isinstance(operation, ControlledGate) and operation.num_ctrl_qubits == len(where) - 1:
             self.controlled(instruction, where, guard)
             return
         definition = self.definition(instruction)

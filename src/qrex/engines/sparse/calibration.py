@@ -23,7 +23,8 @@ CONSTANT_NAMES = (
     "per_row",  # compiling one row and running it on one amplitude
     "per_row_again",  # running one row on one amplitude, once more
     "per_amplitude_row",  # a row that keeps the number of amplitudes, per amplitude
-    "per_amplitude_branching",  # a row that combines amplitudes, per amplitude
+    "per_amplitude_branching",  # a row that combines amplitudes, per amplitude, in cache
+    "per_amplitude_pass",  # the same where the state is larger than a cache
     "per_shot_bit",  # a bit of one sampled shot
     "calibrated_threads",
 )
@@ -36,6 +37,7 @@ _BRANCHING = frozenset(
 _FIXED_BYTES = 1 << 20  # the first chunks and tables
 _BYTES_PER_ROW = 300
 _MOST_LOG2 = 60.0
+_CACHE_LOG2 = 11.5  # larger states are partitioned
 
 
 def result_bytes(width: int, shots: int) -> int:
@@ -51,9 +53,8 @@ def modelled_cost(constants: Mapping[str, float], profile: Profile, threads: int
     rows = float(profile.instructions or sum(profile.gate_counts.values()))
     branching = float(sum(count for name, count in profile.gate_counts.items() if name in _BRANCHING))
     gates = max(profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates, branching)
-    swept = size * (
-        constants["per_amplitude_row"] * (gates - branching) + constants["per_amplitude_branching"] * branching
-    )
+    combining = constants["per_amplitude_pass" if log2_size > _CACHE_LOG2 else "per_amplitude_branching"]
+    swept = size * (constants["per_amplitude_row"] * (gates - branching) + combining * branching)
     seconds = constants["fixed"] + constants["per_row"] * rows
     if profile.needs_trajectories:
         # Every shot may part from the others at the first random outcome.
@@ -70,5 +71,72 @@ def modelled_cost(constants: Mapping[str, float], profile: Profile, threads: int
 
 
 def measured_constants(threads: int) -> dict[str, float]:
-    """Measure `CONSTANT_NAMES` on programs of a few milliseconds."""
-    return {name: 1e-9 for name in CONSTANT_NAMES}
+    """Measure `CONSTANT_NAMES`, in about a fifth of a second. Sweeps are measured on one thread; `modelled_cost`
+    divides them."""
+    h, cx, ccx, ry = (OPCODES[name] for name in ("h", "cx", "ccx", "ry"))
+    wide = 40
+    copies = [(cx, (k % 12, 12 + k % 28)) for k in range(400)]
+
+    tiny = _program(2, 2, [(h, (0,)), (cx, (0, 1)), (MEASURE, (0,)), (MEASURE, (1,))])
+    classical = _program(wide, 0, [(ccx, (k % 13, 13 + k % 11, 24 + k % 16)) for k in range(4000)])
+    fixed = best_seconds(lambda: _run(tiny, 1), repeats=10)
+    rows = best_seconds(lambda: _run(classical, 1)) - fixed
+
+    split = [row for k in range(8) for row in ((h, (0,)), (MEASURE, (0,)))]
+    branches, again = 256, 200
+    short = _program(wide, 8, split)
+    long = _program(wide, 8, [*split, *copies[:again], (h, (39,)), (MEASURE, (39,)), (h, (39,))])
+    shots = 20 * branches
+    parted = best_seconds(lambda: _run(long, shots)) - best_seconds(lambda: _run(short, shots))
+
+    spread = [(h, (k,)) for k in range(10)]
+    swept = best_seconds(lambda: _run(_program(wide, 0, spread + copies), 1))
+    swept -= best_seconds(lambda: _run(_program(wide, 0, spread), 1)) + rows / 4000 * len(copies)
+    branching = [(ry, (k % 10,)) if k % 2 else (cx, (k % 10, (k + 3) % 10)) for k in range(120)]
+    mixed = best_seconds(lambda: _run(_program(wide, 0, spread + branching), 1))
+    many = [(h, (k,)) for k in range(15)]
+    filled = best_seconds(lambda: _run(_program(wide, 0, many), 1))
+    passes = [(ry, (5 * k % 15,)) for k in range(1, 16)]
+    passed = best_seconds(lambda: _run(_program(wide, 0, many + passes), 1)) - filled
+
+    bits = [(h, (k,)) for k in range(11)] + [(MEASURE, (k % 11,)) for k in range(200)]
+    drawn = best_seconds(lambda: _run(_program(11, 200, bits), 1000)) - best_seconds(
+        lambda: _run(_program(11, 200, bits), 1)
+    )
+    found = {
+        "fixed": fixed,
+        "per_row": rows / 4000,
+        "per_row_again": parted / (branches * (again + 3)),
+        "per_amplitude_row": swept / (400 << 10),
+        "per_amplitude_branching": mixed / (60 << 10),
+        "per_amplitude_pass": passed / (15 << 15),
+        "per_shot_bit": drawn / 200_000,
+    }
+    return {name: max(value, 1e-12) for name, value in found.items()} | {"calibrated_threads": float(threads)}
+
+
+def _run(program: Program, shots: int) -> None:
+    run = _kernels.SparseRun(program, shots, 1, 1 << 28)
+    while run.advance(1.0) == 0:
+        pass
+    run.counts()
+
+
+def _program(num_qubits: int, num_clbits: int, rows: list[tuple[int, tuple[int, ...]]]) -> Program:
+    """A program of unconditional rows; the angle of row k is 0.1 + k, measurements write bits in order."""
+    opcode = np.array([code for code, _ in rows], dtype=np.uint8)
+    widths = [len(qubits) for _, qubits in rows]
+    turns = opcode == OPCODES["ry"]
+    measured = opcode == MEASURE
+    clbit = np.where(measured, (np.cumsum(measured) - 1) % max(num_clbits, 1), -1)
+    return Program(
+        num_qubits,
+        num_clbits,
+        opcode,
+        np.concatenate([[0], np.cumsum(widths)]).astype(np.int32),
+        np.array([qubit for _, qubits in rows for qubit in qubits], dtype=np.int32),
+        np.concatenate([[0], np.cumsum(turns)]).astype(np.int32),
+        0.1 + np.flatnonzero(turns).astype(np.float64),
+        clbit.astype(np.int32),
+        np.full(len(rows), -1, dtype=np.int32),
+    )

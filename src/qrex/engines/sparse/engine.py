@@ -118,12 +118,10 @@ class SparseRun:
             "precision": "float64",
             "largest_size": kernel.largest_size,
             "branches": kernel.branches,
-            "predicted_bytes": 0,
             # Pure states at a trace distance d have fidelity 1 - d²; mixtures 1 - 2 d at least.
             "infidelity": min(1.0, distance**2 if kernel.branches <= 1 else 2 * distance),
             "peak_bytes": kernel.peak_bytes + self._counting_bytes,
         }
-        del metadata["predicted_bytes"]
         return Counts(counts, job.shots, probabilities, metadata)
 
 
