@@ -1,4 +1,4 @@
-// Between rows and steps: gates, and how they become steps and blocks.
+// From rows to gates, from gates to steps and blocks.
 #pragma once
 
 #include <span>
@@ -30,6 +30,7 @@ class GateSink {
   void add_table(Kind kind, MonomialTable table, std::span<const std::int32_t> positions, int guard);
   void add_matrix(std::vector<Amplitude> entries, std::span<const std::int32_t> positions, int guard);
   void emit();
+  std::size_t waiting() const { return gates_.size(); }
 
  private:
   struct Bits;
@@ -45,6 +46,40 @@ class GateSink {
   std::vector<std::int32_t> positions_;
   std::vector<std::vector<Amplitude>> matrices_;
   std::vector<Test> found_;
+};
+
+// Lowers a circuit, some rows at a time.
+class Compiler {
+ public:
+  Compiler(const Circuit& circuit, Plan& plan, int fused_bits);
+  bool some(std::size_t rows);  // whether the plan is complete
+  double fraction() const { return circuit_.size() ? double(row_) / double(circuit_.size()) : 1.0; }
+
+ private:
+  struct Pending {  // one-qubit rows on a qubit, multiplied, that nothing has met yet
+    bool any = false, diagonal = true;
+    Amplitude m[4];
+  };
+  void find_finals();
+  void finish();
+  void read(std::size_t row);
+  void fuse(int qubit, const Amplitude* m);
+  void flush(int qubit);
+  void meet(int qubit, bool diagonal);
+  std::span<const std::int32_t> places(std::span<const std::int32_t> qubits);
+  Gate& add(Kind kind, std::span<const std::int32_t> qubits, std::uint32_t controls, int guard);
+  void one_qubit(std::span<const std::int32_t> qubits, const Amplitude* m, int guard);
+  void controlled(std::span<const std::int32_t> qubits, const Amplitude* m, int guard);
+  void several(std::size_t row, Op op, std::span<const std::int32_t> qubits, int guard);
+  void matrix(std::vector<Amplitude> m, std::span<const std::int32_t> qubits, int guard);
+
+  const Circuit& circuit_;
+  Plan& plan_;
+  GateSink sink_;
+  std::size_t row_ = 0;
+  std::vector<char> final_;  // per row: 1 measured at the end, 2 without effect
+  std::vector<Pending> pending_;
+  std::vector<std::int32_t> places_;
 };
 
 inline void set_bit(std::uint32_t& word, std::uint64_t& bit, int position) {

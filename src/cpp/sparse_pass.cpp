@@ -8,7 +8,7 @@ namespace qrex::sparse {
 namespace {
 
 constexpr std::size_t kGroupBytes = 192 << 10;  // of one partition's groups: in the second-level cache
-constexpr std::uint64_t kSlice = 1 << 18;       // amplitudes per slice and thread
+constexpr std::uint64_t kSlice = 1 << 17;       // amplitudes per slice and thread
 
 }  // namespace
 
@@ -53,9 +53,12 @@ void BlockPass::plan_partitions() {
 bool BlockPass::step(int threads) {
   const std::size_t partitions = std::size_t{1} << bits_;
   threads = std::clamp<int>(std::min<std::uint64_t>(amplitudes_ >> 14, threads), 1, int(scratch_.size()));
+  if (phase_ == 1 && !records_.touch(amplitudes_ * (plan_.words + 2) * 8, threads)) return false;
   const std::size_t items = phase_ < 2 ? ranges_ : partitions;
   const std::uint64_t per_item = std::max<std::uint64_t>(1, amplitudes_ / items);
-  const std::size_t end = std::min<std::size_t>(items, cursor_ + std::max<std::uint64_t>(threads, kSlice * threads / per_item));
+  // A partition may grow by 2^bits, on pages that are touched for the first time.
+  const std::uint64_t slice = phase_ < 2 ? kSlice : kSlice >> block_.bits;
+  const std::size_t end = std::min<std::size_t>(items, cursor_ + std::max<std::uint64_t>(threads, slice * threads / per_item));
   const auto range = [&](std::size_t r, auto&& body) {
     for (std::size_t c = input_.size() * r / ranges_; c < input_.size() * (r + 1) / ranges_; ++c) body(input_[c]);
   };

@@ -91,12 +91,11 @@ struct Final {
 };
 
 struct Plan {
-  Plan(const Circuit& circuit, int fused_bits);
-
   std::uint32_t words = 1;  // of a key
   std::vector<int> position;  // of each qubit at the end, -1 where no row touches it
   std::vector<Step> steps;
   std::vector<std::uint32_t> run_end;  // first step at or after each that is a block, measurement or reset
+  std::vector<std::uint32_t> next_moving;  // first step at or after each that does more than turn phases
   std::vector<std::uint32_t> blocks_after;  // blocks at or after each step
   std::vector<Test> tests;
   std::vector<MonomialTable> tables;

@@ -16,6 +16,7 @@ constexpr double kLook = 1 << 16;       // work between looks at the clock
 constexpr double kStepWork = 4, kBlockWork = 12;  // in sweeps of one amplitude
 constexpr std::uint32_t kPacked = 64;   // states of up to that many amplitudes wait packed
 constexpr std::uint32_t kTrend = 8;     // blocks between two readings of the size
+constexpr std::size_t kRows = 1 << 14;  // compiled between looks at the clock
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -43,26 +44,27 @@ std::uint64_t Random::next() {
 
 Run::Run(nanobind::handle program, std::uint64_t shots, std::uint64_t seed, std::size_t memory, int threads,
          int fused_bits)
-    : circuit_(program), plan_(circuit_, fused_bits), kernels_(kernels_for(plan_.words)), budget_(memory),
+    : circuit_(program), compiler_(std::make_unique<Compiler>(circuit_, plan_, fused_bits)), kernels_(kernels_for(plan_.words)), budget_(memory),
       pool_(budget_, plan_.words), records_(budget_), threads_(std::max(1, threads)), scratch_(threads_),
       random_(seed), shots_(shots), clbit_words_((circuit_.num_clbits + 63) / 64) {
-  guard_seen_.assign(plan_.guards.size(), 0);
   branch_.shots = shots;
   branch_.bits.assign(clbit_words_, 0);
-  if (shots == 0) {
-    done_ = true;
-    return;
-  }
-  try {
-    budget_.take(plan_.bytes());
-    Chunk chunk = pool_.get();
-    std::fill(chunk.keys, chunk.keys + plan_.words, 0);
-    chunk.amps[0] = 1;
-    chunk.count = 1;
-    branch_.state.chunks.push_back(chunk);
-  } catch (const OutOfMemory&) {
-    failed_ = true;  // the first call of advance says so
-  }
+  done_ = shots == 0;
+}
+
+void Run::compile() {
+  const bool complete = compiler_->some(kRows);
+  const std::size_t bytes = plan_.bytes();
+  budget_.take(bytes - plan_bytes_);
+  plan_bytes_ = bytes;
+  if (!complete) return;
+  compiler_.reset();
+  guard_seen_.assign(plan_.guards.size(), 0);
+  Chunk chunk = pool_.get();
+  std::fill(chunk.keys, chunk.keys + plan_.words, 0);
+  chunk.amps[0] = 1;
+  chunk.count = 1;
+  branch_.state.chunks.push_back(chunk);
 }
 
 bool Run::advance(double seconds) {
@@ -71,8 +73,15 @@ bool Run::advance(double seconds) {
   double at = start;
   try {
     while (!done_ && at < until) {
-      run_steps();
-      at = now();
+      const double before = at;
+      if (compiler_) {
+        compile();
+        at = now();
+        compiled_seconds_ += at - before;
+      } else {
+        run_steps();
+        at = now();
+      }
     }
   } catch (const OutOfMemory&) {
     failed_ = true;
@@ -117,6 +126,17 @@ bool Run::holds(int guard) {
 
 void Run::sweep(std::uint32_t end) {
   const std::uint32_t first = branch_.at;
+  if (size_ == 1) {  // phases are global
+    Chunk& chunk = branch_.state.chunks[0];
+    std::uint32_t k = first, done = 0;
+    while ((k = plan_.next_moving[k]) < end && done++ < kLook) {
+      const Step& step = plan_.steps[k++];
+      if (step.guard < 0 || holds(step.guard)) kernels_.sweep(plan_, step, chunk.keys, chunk.amps, 1);
+    }
+    branch_.at = std::min(k, end);
+    work_ += (kStepWork + 1) * done + 1;
+    return;
+  }
   if (branch_.state.chunks.size() == 1) {
     Chunk& chunk = branch_.state.chunks[0];
     end = std::min<std::uint32_t>(end, first + 1 + std::uint32_t(kLook) / chunk.count);
@@ -158,9 +178,11 @@ void Run::block(const Step& step) {
   const Source source{chunk.keys, reinterpret_cast<const double*>(chunk.amps), plan_.words, 2, chunk.count};
   Appender out(pool_, plan_.words);
   out.chunks = std::move(branch_.state.chunks);
-  out.chunks[0] = pool_.get();
+  if (!spare_.keys) spare_ = pool_.get();
+  spare_.count = 0;
+  out.chunks[0] = spare_;
+  spare_ = chunk;
   kernels_.combine(plan_, block, source, gates, scratch_[0], out);
-  pool_.put(chunk);
   branch_.state.chunks = std::move(out.chunks);
   adopt(out.dropped);
 }
@@ -352,30 +374,31 @@ void Run::end_branch() {
 
 double Run::fraction() const {
   if (done_) return 1;
+  if (compiler_) return 0;
   const double steps = double(plan_.steps.size()) + 1;
   return std::min(1.0, (double(ended_shots_) + (waiting_progress_ + double(branch_.shots) * branch_.at) / steps) /
                            double(shots_));
 }
 
-// Half of the recent growth per block is taken to go on; a state that has not grown stays.
+// Optimistic: a state that grew over the last blocks gains half as many bits again as it has, at most; others stay.
 double Run::forecast() const {
   if (done_) return 0;
+  if (compiler_) return compiler_->fraction() > 0 ? elapsed_ / compiler_->fraction() - elapsed_ : 0;
   if (work_ <= 0) return 0;
-  const double per_work = elapsed_ / work_;
-  if (ended_shots_ > 0 && elapsed_ > 0) return elapsed_ / double(ended_shots_) * double(shots_ - ended_shots_);
-  const double blocks = plan_.blocks_after[branch_.at], steps = double(plan_.steps.size() - branch_.at);
-  double growth = 0;  // bits per block
-  if (blocks_done_ > kTrend)
-    growth = std::max(0.0, 0.5 * std::log2(double(size_) / double(past_size_)) / double(blocks_done_ - past_blocks_));
-  const double widest = std::min<double>(circuit_.num_qubits, 1000);
-  const double bits = std::log2(double(size_)), top = std::min(bits + growth * blocks, std::max(widest, bits));
+  if (ended_shots_ > 0) return elapsed_ / double(ended_shots_) * double(shots_ - ended_shots_);
+  const double left = plan_.blocks_after[branch_.at], steps = double(plan_.steps.size() - branch_.at);
+  const double bits = std::log2(double(size_));
+  double top = bits;
+  if (size_ > past_size_) top += 0.5 * bits * std::min(1.0, left / std::max(1.0, double(blocks_done_)));
+  top = std::min(top, std::max<double>(circuit_.num_qubits, bits));
   const double room = std::log2(double(budget_.limit()) / (2.0 * (8 * plan_.words + sizeof(Amplitude))));
   if (top > room) return std::numeric_limits<double>::infinity();
   // Steps and blocks spread evenly over a size that rises from `bits` to `top`.
   const double rise = (top - bits) * std::numbers::ln2;
   const double mean = double(size_) * (rise > 1e-6 ? std::expm1(rise) / rise : 1.0);
   const double waiting = double(waiting_.size()) + 1;
-  return per_work * waiting * ((steps - blocks) * (kStepWork + mean) + blocks * (4 * kStepWork + kBlockWork * mean));
+  return (elapsed_ - compiled_seconds_) / work_ * waiting *
+         ((steps - left) * (kStepWork + mean) + left * (4 * kStepWork + kBlockWork * mean));
 }
 
 }  // namespace qrex::sparse

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "sparse_gates.hpp"
 #include "sparse_pass.hpp"
 
 namespace qrex::sparse {
@@ -59,6 +60,7 @@ class Run {
     std::uint32_t packed_count = 0;
   };
 
+  void compile();
   void run_steps();
   void sweep(std::uint32_t end);
   void block(const Step& step);
@@ -77,13 +79,15 @@ class Run {
 
   Circuit circuit_;
   Plan plan_;
+  std::unique_ptr<Compiler> compiler_;  // until the plan is complete
   const Kernels& kernels_;
   Budget budget_;
   Pool pool_;
   Region records_;
   int threads_;
   std::vector<Scratch> scratch_;
-  std::size_t scratch_bytes_ = 0;
+  std::size_t scratch_bytes_ = 0, plan_bytes_ = 0;
+  Chunk spare_{};  // what a small state is written to next
   Random random_;
   std::uint64_t shots_;
   std::size_t clbit_words_;
@@ -100,7 +104,7 @@ class Run {
   std::vector<std::uint64_t> rows_, row_counts_;
   std::uint64_t ended_shots_ = 0, ended_branches_ = 0;
   double waiting_progress_ = 0;  // sum over waiting branches of shots × position
-  double worst_error_ = 0, elapsed_ = 0, work_ = 0;
+  double worst_error_ = 0, elapsed_ = 0, compiled_seconds_ = 0, work_ = 0;
   std::uint64_t size_ = 1, largest_ = 1, past_size_ = 1, middle_size_ = 1;
   std::uint32_t past_blocks_ = 0, blocks_done_ = 0;
   bool failed_ = false, done_ = false;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "parallel.hpp"
+
 namespace qrex::sparse {
 
 void Region::reserve(std::size_t bytes) {
@@ -28,7 +30,20 @@ void Region::release() {
   munmap(data_, bytes_);
   budget_->give(bytes_);
   data_ = nullptr;
-  bytes_ = 0;
+  bytes_ = touched_ = 0;
+}
+
+bool Region::touch(std::size_t bytes, int threads) {
+  constexpr std::size_t kPiece = 2 << 20;
+  const std::size_t end = std::min(bytes, touched_ + kPiece * 4 * threads);
+  if (end <= touched_) return true;
+  const std::size_t pieces = (end - touched_ + kPiece - 1) / kPiece;
+  parallel_for(pieces, threads, [&](int, std::uint64_t piece) {
+    auto* at = static_cast<volatile char*>(data_);
+    for (std::size_t k = touched_ + piece * kPiece; k < std::min(end, touched_ + (piece + 1) * kPiece); k += 4096) at[k] = 0;
+  });
+  touched_ = end;
+  return touched_ >= bytes;
 }
 
 Chunk Pool::get() {

@@ -44,17 +44,21 @@ class Region {
  public:
   explicit Region(Budget& budget) : budget_(&budget) {}
   Region(Region&& other) noexcept
-      : budget_(other.budget_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : budget_(other.budget_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+        touched_(other.touched_) {}
   ~Region() { release(); }
   void reserve(std::size_t bytes);  // throws OutOfMemory
   void release();
+  // Touches some more pages, up to `bytes` from the start: the system clears them then, a second per gigabyte,
+  // and scattered writes would have it do so all at once. True when all are there.
+  bool touch(std::size_t bytes, int threads);
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
 
  private:
   Budget* budget_;
   void* data_ = nullptr;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0, touched_ = 0;
 };
 
 struct Chunk {
