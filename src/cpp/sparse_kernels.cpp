@@ -233,7 +233,10 @@ struct For {
           after |= std::uint64_t{1} << table.to[x];
           v[x] = 0;
         }
-        for (std::uint64_t left = after; left; left &= left - 1) v[__builtin_ctzll(left)] = moved[__builtin_ctzll(left)];
+        for (std::uint64_t left = after; left; left &= left - 1) {
+          const int x = __builtin_ctzll(left);
+          v[x] = moved[x];
+        }
         occupied = after;
         return;
       }

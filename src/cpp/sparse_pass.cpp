@@ -58,7 +58,8 @@ bool BlockPass::step(int threads) {
   const std::uint64_t per_item = std::max<std::uint64_t>(1, amplitudes_ / items);
   // A partition may grow by 2^bits, on pages that are touched for the first time.
   const std::uint64_t slice = phase_ < 2 ? kSlice : kSlice >> block_.bits;
-  const std::size_t end = std::min<std::size_t>(items, cursor_ + std::max<std::uint64_t>(threads, slice * threads / per_item));
+  const std::size_t some = std::max<std::uint64_t>(threads, slice * threads / per_item);
+  const std::size_t end = std::min(items, cursor_ + some);
   const auto range = [&](std::size_t r, auto&& body) {
     for (std::size_t c = input_.size() * r / ranges_; c < input_.size() * (r + 1) / ranges_; ++c) body(input_[c]);
   };

@@ -46,7 +46,8 @@ bool Compiler::some(std::size_t rows) {
 // One that is followed by another write of its bit, with nothing in between, is not needed at all.
 void Compiler::find_finals() {
   final_.assign(circuit_.size(), 0);
-  std::vector<char> touched(circuit_.num_qubits), used(touched), tested(circuit_.num_clbits), written(circuit_.num_clbits);
+  std::vector<char> touched(circuit_.num_qubits), used(touched);  // used: also by measurements at the end
+  std::vector<char> tested(circuit_.num_clbits), written(tested);
   for (std::size_t row = circuit_.size(); row-- > 0;) {
     const Op op = circuit_.op(row);
     const int guard = circuit_.guard(row);
@@ -246,7 +247,8 @@ std::size_t Plan::bytes() const {
   std::size_t sum = position.capacity() * 4 + steps.capacity() * sizeof(Step) + run_end.capacity() * 12 +
                     tests.capacity() * sizeof(Test) + local_tables.capacity() * sizeof(LocalTable) +
                     gates.capacity() * sizeof(LocalGate) + blocks.capacity() * sizeof(Block);
-  for (const MonomialTable& table : tables) sum += sizeof table + table.factor.capacity() * 20 + table.places.size() * 8;
+  for (const MonomialTable& table : tables)
+    sum += sizeof table + table.factor.capacity() * 20 + table.places.size() * 8;
   for (const LocalMatrix& matrix : local_matrices)
     sum += sizeof matrix + matrix.entries.capacity() * 16 + (matrix.dim + matrix.starts.capacity()) * 4;
   return sum;

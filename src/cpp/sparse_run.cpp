@@ -44,7 +44,8 @@ std::uint64_t Random::next() {
 
 Run::Run(nanobind::handle program, std::uint64_t shots, std::uint64_t seed, std::size_t memory, int threads,
          int fused_bits)
-    : circuit_(program), compiler_(std::make_unique<Compiler>(circuit_, plan_, fused_bits)), kernels_(kernels_for(plan_.words)), budget_(memory),
+    : circuit_(program), compiler_(std::make_unique<Compiler>(circuit_, plan_, fused_bits)),
+      kernels_(kernels_for(plan_.words)), budget_(memory),
       pool_(budget_, plan_.words), records_(budget_), threads_(std::max(1, threads)), scratch_(threads_),
       random_(seed), shots_(shots), clbit_words_((circuit_.num_clbits + 63) / 64) {
   branch_.shots = shots;

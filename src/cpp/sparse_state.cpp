@@ -40,7 +40,8 @@ bool Region::touch(std::size_t bytes, int threads) {
   const std::size_t pieces = (end - touched_ + kPiece - 1) / kPiece;
   parallel_for(pieces, threads, [&](int, std::uint64_t piece) {
     auto* at = static_cast<volatile char*>(data_);
-    for (std::size_t k = touched_ + piece * kPiece; k < std::min(end, touched_ + (piece + 1) * kPiece); k += 4096) at[k] = 0;
+    const std::size_t last = std::min(end, touched_ + (piece + 1) * kPiece);
+    for (std::size_t k = touched_ + piece * kPiece; k < last; k += 4096) at[k] = 0;
   });
   touched_ = end;
   return touched_ >= bytes;

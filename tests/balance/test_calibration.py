@@ -150,3 +150,10 @@ def test_the_way_to_a_worker_is_measured_on_a_real_one():
     assert set(found) == {"dispatch", "resident_bytes"}
     assert 1e-6 < found["dispatch"] < 1.0
     assert 2e7 < found["resident_bytes"] < 2e9  # an interpreter with its modules
+
+
+def test_the_share_of_time_that_other_work_took_is_told(made_up, monkeypatch):
+    made_up(quick=(1.0, [1.0]))
+    told = iter([5.0, 5.5])
+    monkeypatch.setattr(calibration, "waited_seconds", lambda: next(told))
+    assert calibrate(1, 1.5).busy == pytest.approx(0.5)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Literal
 
+from qrex.engines.constants import waited_seconds
 from qrex.engines.registry import available_engines, engine_calibrations
 from qrex.errors import InputError
 
@@ -39,7 +40,8 @@ class CostConstants:
 
     `measured_at` is ISO 8601 in UTC; `host` tells machines apart; `failures` says why a calibration gave nothing.
     `ranges` are the least and the largest value over the passes of those constants that were measured more than
-    once; `passes` is the largest number of them, `seconds` what the measuring took.
+    once; `passes` is the largest number of them, `seconds` what the measuring took. `busy` is the share of that time
+    in which other work had the processors.
     """
 
     values: Mapping[str, Mapping[str, float]]
@@ -50,6 +52,7 @@ class CostConstants:
     failures: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     seconds: float = 0.0
+    busy: float = 0.0
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -86,6 +89,7 @@ class CostConstants:
                 for engine, constants in self.ranges.items()
             },
             "seconds": self.seconds,
+            "busy": self.busy,
         }
 
     @classmethod
@@ -116,7 +120,7 @@ def calibrate(
     """
     if threads < 1:
         raise InputError(f"asked to calibrate for {threads} threads; at least 1 is needed")
-    began = time.monotonic()
+    began, waited = time.monotonic(), waited_seconds()
     samples: dict[str, dict[str, list[float]]] = {}
     failures: dict[str, str] = {}
     took: dict[str, float] = {}
@@ -138,6 +142,7 @@ def calibrate(
             took[name] = time.monotonic() - started
             again.append(name)
         pending = again
+    seconds = time.monotonic() - began
     return CostConstants(
         values={engine: {name: median(found) for name, found in named.items()} for engine, named in samples.items()},
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,7 +154,8 @@ def calibrate(
             engine: {name: (min(found), max(found)) for name, found in named.items() if len(found) > 1}
             for engine, named in samples.items()
         },
-        seconds=time.monotonic() - began,
+        seconds=seconds,
+        busy=min(1.0, (waited_seconds() - waited) / seconds) if seconds > 0 else 0.0,
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _BUDGET_SECONDS = 12.0
+_BUSY = 0.1  # of the time: constants may then be some tens of percent too large
 
 
 @click.command("calibrate", short_help="Measure the engines' cost constants on this host.")
@@ -55,6 +56,11 @@ def _show(constants: CostConstants) -> None:
     print_table(
         ("engine", "constant", "value", "least", "largest"), rows, right=("value", "least", "largest")
     )
+    if constants.busy > _BUSY:
+        click.echo(
+            f"qrex: other work had the processors for {constants.busy:.0%} of the time; measure again when it is quiet",
+            err=True,
+        )
     for engine, reason in constants.failures.items():
         click.echo(f"qrex: {engine} has no constants: {reason}", err=True)
 
