@@ -12,7 +12,9 @@ from qiskit.quantum_info import Kraus, random_unitary
 
 from qrex.circuits import Circuit
 
-__all__ = ["FAMILIES", "adder_of_basis_states", "named"]
+from .oracle import applied, exact_distribution, outcomes
+
+__all__ = ["FAMILIES", "adder_of_basis_states", "applied", "exact_distribution", "named", "outcomes"]
 
 
 def named(circuit: QuantumCircuit, shots: int = 1000) -> Circuit:

@@ -13,7 +13,7 @@ from qiskit.circuit import Clbit
 from qiskit.circuit.classical import expr
 from qiskit.quantum_info import Operator
 
-__all__ = ["exact_distribution"]
+__all__ = ["applied", "exact_distribution", "outcomes"]
 
 _BINARY = {
     "EQUAL": operator.eq,
@@ -50,13 +50,13 @@ def _follow(circuit, branches, qubits, clbits):
             branches = [
                 (projected, (*bits[:bit], value, *bits[bit + 1 :]))
                 for state, bits in branches
-                for value, projected in _outcomes(state, where[0])
+                for value, projected in outcomes(state, where[0])
             ]
         elif name == "reset":
             branches = [
-                (_applied(np.array([[0, 1], [1, 0]]), projected, where) if value else projected, bits)
+                (applied(np.array([[0, 1], [1, 0]]), projected, where) if value else projected, bits)
                 for state, bits in branches
-                for value, projected in _outcomes(state, where[0])
+                for value, projected in outcomes(state, where[0])
             ]
         elif name == "if_else":
             branches = [
@@ -66,7 +66,7 @@ def _follow(circuit, branches, qubits, clbits):
             ]
         elif name == "kraus":
             branches = [
-                (_applied(np.asarray(matrix), state, where), bits)
+                (applied(np.asarray(matrix), state, where), bits)
                 for state, bits in branches
                 for matrix in operation.params
             ]
@@ -80,7 +80,7 @@ def _follow(circuit, branches, qubits, clbits):
                 branches = _follow(body, branches, inner_q, inner_c)
         else:
             matrix = Operator(operation).data
-            branches = [(_applied(matrix, state, where), bits) for state, bits in branches]
+            branches = [(applied(matrix, state, where), bits) for state, bits in branches]
     return branches
 
 
@@ -132,7 +132,7 @@ def _value(node, bits, clbits):
     return _BINARY[node.op.name](_value(node.left, bits, clbits), _value(node.right, bits, clbits))
 
 
-def _outcomes(state, qubit):
+def outcomes(state, qubit):
     for value in (0, 1):
         projected = np.zeros_like(state)
         index = [slice(None)] * state.ndim
@@ -142,7 +142,7 @@ def _outcomes(state, qubit):
             yield value, projected
 
 
-def _applied(matrix, state, where):
+def applied(matrix, state, where):
     """`matrix` with the first of `where` as its least significant qubit."""
     count = len(where)
     tensor = np.asarray(matrix).reshape([2] * (2 * count))

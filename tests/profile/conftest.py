@@ -14,5 +14,6 @@ def _load(name: str, path: Path) -> None:
     spec.loader.exec_module(module)
 
 
-_load("oracle_families", HERE.parent / "conformance" / "families.py")
+sys.path.insert(0, str(HERE.parent))
+sys.modules["oracle_families"] = importlib.import_module("conformance.families")
 _load("made_circuits", HERE / "made_circuits.py")
