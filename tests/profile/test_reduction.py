@@ -22,7 +22,7 @@ def same(left: dict[str, float], right: dict[str, float]) -> bool:
     return sum(abs(left.get(key, 0) - right.get(key, 0)) for key in left.keys() | right.keys()) < 1e-9
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"noise", "until zero"}))  # no rows say those
 def test_conformance_families_keep_their_distribution(name):
     circuit = FAMILIES[name]()
     assert same(joined_distribution(reduced(circuit)), exact_distribution(circuit))
