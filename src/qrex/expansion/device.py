@@ -8,7 +8,7 @@ kept apart and compete with nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,10 @@ from qrex.evidence import Measurement
 from qrex.execute import Task, WorkUnit
 from qrex.execute.jobs import DeviceRequest, run_on_device
 from qrex.expansion.session import Session
+from qrex.expansion.timing import union_seconds
+from qrex.units import format_seconds
 
-__all__ = ["MEASURED", "PILOT", "Configuration", "DeviceStage", "Variant", "run_device_stages"]
+__all__ = ["MEASURED", "PILOT", "Configuration", "DeviceStage", "Variant", "compilation_note", "run_device_stages"]
 
 Variant = tuple[str | None, str]
 """A decoupling sequence or None, and which shots: `MEASURED` or `PILOT`."""
@@ -108,6 +110,8 @@ def run_device_stages(
         title += ", pilot shots too"
     expected = _EXPECTED_SECONDS_PER_CIRCUIT * len(units) / session.cores
     payloads = session.run_units(title, units, expected, {circuit.id: circuit.name for circuit in circuits})
+    if note := compilation_note(payloads.values(), session.cores):
+        session.tell(f"{title}: {note}")
     failed = {
         name: (payload["error_type"], payload["error"])
         for name, payload in payloads.items()
@@ -119,6 +123,30 @@ def run_device_stages(
         )
         for place, variant in enumerate(variants)
     }
+
+
+def compilation_note(payloads: Iterable[Mapping[str, Any]], cores: int) -> str:
+    """How long compiling took, side by side and one after another; "" where no circuit has its span recorded.
+
+    Spans of one session are on one clock; the time in which any of them was going on is what compiling took. One
+    after another it would have taken the sum, of wall or processor seconds, whichever is less for a circuit: where
+    circuits wait for each other's cores, their wall seconds are longer than alone.
+    """
+    spans: dict[str, list[tuple[float, float]]] = {}
+    alone = 0.0
+    for payload in payloads:
+        first = payload["value"][0] if payload["value"] else {}
+        if "compile_span" in first:
+            spans.setdefault(payload["session"], []).append(tuple(first["compile_span"]))
+            alone += min(first["compile_seconds"], first["compile_cpu_seconds"])
+    together = sum(union_seconds(one) for one in spans.values())
+    if not together:
+        return ""
+    count = sum(map(len, spans.values()))
+    return (
+        f"compiled {count} circuit{'s' * (count != 1)} in {format_seconds(together)} on {cores} "
+        f"core{'s' * (cores != 1)}, {format_seconds(alone)} one after another: {alone / together:.1f}x"
+    )
 
 
 def _unit(session: Session, layout_candidates: int, variants: Sequence[Variant], circuit: Circuit) -> WorkUnit:

@@ -66,6 +66,7 @@ class Session:
     store: Store
     progress: StageProgress
     timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what stages found out, for the report
 
     def __enter__(self) -> Session:
         return self
@@ -215,6 +216,11 @@ class Session:
         shown = names or {}
         with self.stage(title, len(units), expected_seconds) as stage:
             return self.runner.run(units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)))
+
+    def tell(self, note: str) -> None:
+        """Show `note` now and in the report."""
+        self.progress.note(note)
+        self.notes.append(note)
 
     @contextmanager
     def stage(self, title: str, total: int, expected_seconds: float | None = None) -> Iterator[Any]:

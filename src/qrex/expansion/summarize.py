@@ -123,7 +123,7 @@ def summarize(
         unreadable={origin: str(error) for origin, error in session.workload.failures.items()},
         conditions=_conditions(session, figures[0], devices) | _disk_traffic(simulations),
         timings=dict(session.timings),
-        notes=_NOTES + _unused_qpus(session),
+        notes=_NOTES + tuple(session.notes) + _unused_qpus(session),
         command=command,
     )
 
