@@ -11,7 +11,7 @@ constexpr Amplitude kI{0, 1};
 constexpr double kAngleTolerance = 1e-9;  // of a Clifford angle, as in qrex/profile/clifford.py
 constexpr double kRankTolerance = 1e-9;
 
-bool near(Amplitude a, Amplitude b) { return std::abs(a - b) < kTiny; }
+bool near(Amplitude a, Amplitude b) { return is_tiny(a - b); }
 
 bool quarter_turns(double angle) {
   const double turns = angle / (std::numbers::pi / 2);
@@ -85,6 +85,15 @@ bool clifford_matrix(const std::vector<Amplitude>& m, int n) {
   return true;
 }
 
+// u = e^{iγ} U(θ, φ, λ): θ, φ, λ, γ.
+std::array<double, 4> cu_angles(const Matrix2& u) {
+  const double theta = 2 * std::atan2(std::abs(u[2]), std::abs(u[0]));
+  if (is_tiny(u[0])) return {theta, std::arg(u[2]), std::arg(-u[1]), 0};
+  const double phase = std::arg(u[0]);
+  if (is_tiny(u[2])) return {0, 0, std::arg(u[3] / u[0]), phase};
+  return {theta, std::arg(u[2] / u[0]), std::arg(-u[1] / u[0]), phase};
+}
+
 Axis axis_of(const Amplitude* u) {
   Amplitude c[3] = {(u[1] + u[2]) / 2.0, kI * (u[1] - u[2]) / 2.0, (u[0] - u[3]) / 2.0};
   int largest = 0;
@@ -118,7 +127,7 @@ bool is_eigenstate(const Matrix2& u, const Pure& s, Amplitude& value) {
   return near(zero, value * s.zero) && near(one, value * s.one);
 }
 
-bool same_state(const Pure& a, const Pure& b) { return std::abs(a.zero * b.one - a.one * b.zero) < kTiny; }
+bool same_state(const Pure& a, const Pure& b) { return is_tiny(a.zero * b.one - a.one * b.zero); }
 
 Named name_of(const Matrix2& u) {
   if (is_diagonal(u.data())) return name_of_phase(std::arg(u[3] / u[0]));
@@ -135,12 +144,21 @@ Named name_of(const Matrix2& u) {
   return named(Op::kU, {theta, phi, lambda});
 }
 
-std::array<double, 4> cu_angles(const Matrix2& u) {
-  const double theta = 2 * std::atan2(std::abs(u[2]), std::abs(u[0]));
-  if (std::abs(u[0]) < kTiny) return {theta, std::arg(u[2]), std::arg(-u[1]), 0};
-  const double phase = std::arg(u[0]);
-  if (std::abs(u[2]) < kTiny) return {0, 0, std::arg(u[3] / u[0]), phase};
-  return {theta, std::arg(u[2] / u[0]), std::arg(-u[1] / u[0]), phase};
+NamedRow name_controlled(int width, const Matrix2& u) {
+  if (is_diagonal(u.data()) && near(u[0], 1)) {
+    if (near(u[3], -1) && width <= 3) return {width == 2 ? Op::kCz : Op::kCcz, {}};
+    return {width == 2 ? Op::kCp : Op::kMcp, {std::arg(u[3])}};
+  }
+  if (is_antidiagonal(u.data()) && near(u[1], 1) && near(u[2], 1))
+    return {width == 2 ? Op::kCx : width == 3 ? Op::kCcx : Op::kMcx, {}};
+  if (width == 2 && is_antidiagonal(u.data()) && near(u[1], -kI) && near(u[2], kI)) return {Op::kCy, {}};
+  if (width == 2) {
+    const auto angles = cu_angles(u);
+    return {Op::kCu, {angles.begin(), angles.end()}};
+  }
+  std::vector<double> params;
+  for (const Amplitude entry : u) params.insert(params.end(), {entry.real(), entry.imag()});
+  return {Op::kMcu, params};
 }
 
 Named preparation(const Pure& s) {
@@ -167,7 +185,9 @@ bool is_clifford(Op op, int width, std::span<const double> params) {
     case Op::kT: case Op::kTdg: case Op::kCh: case Op::kCs: case Op::kCsdg: case Op::kCsx: return false;
     case Op::kRx: case Op::kRy: case Op::kRz: case Op::kP: case Op::kRxx: case Op::kRyy: case Op::kRzz: case Op::kRzx:
       return quarter_turns(params[0]);
-    case Op::kCp: case Op::kCrx: case Op::kCry: case Op::kCrz: case Op::kCu: case Op::kR: case Op::kU: case Op::kMcp:
+    case Op::kCp: case Op::kCrx: case Op::kCry: case Op::kCrz:  // controlled Paulis up to a phase on the control
+      return quarter_turns(params[0] / 2);
+    case Op::kCu: case Op::kR: case Op::kU: case Op::kMcp:
       if (!quarter_turns(params[0])) return false;
       break;
     default: break;

@@ -18,9 +18,11 @@ constexpr double kTiny = 1e-10;
 using Matrix2 = std::array<Amplitude, 4>;
 using Axis = std::array<double, 3>;  // of the Bloch sphere
 
+inline bool is_tiny(Amplitude a) { return std::norm(a) < kTiny * kTiny; }
+
 struct Pure {  // normalized state of one qubit
   Amplitude zero{1, 0}, one{0, 0};
-  int basis() const { return std::abs(one) < kTiny ? 0 : std::abs(zero) < kTiny ? 1 : -1; }
+  int basis() const { return is_tiny(one) ? 0 : is_tiny(zero) ? 1 : -1; }
 };
 
 // A one-qubit gate up to phase; `count` is -1 for the identity, which needs no row.
@@ -33,16 +35,22 @@ struct Named {
   std::span<const double> parameters() const { return {params.data(), static_cast<std::size_t>(count)}; }
 };
 
-inline bool is_diagonal(const Amplitude* m) { return std::abs(m[1]) < kTiny && std::abs(m[2]) < kTiny; }
-inline bool is_antidiagonal(const Amplitude* m) { return std::abs(m[0]) < kTiny && std::abs(m[3]) < kTiny; }
-inline bool is_scalar(const Amplitude* m) { return is_diagonal(m) && std::abs(m[0] - m[3]) < kTiny; }
+inline bool is_diagonal(const Amplitude* m) { return is_tiny(m[1]) && is_tiny(m[2]); }
+inline bool is_antidiagonal(const Amplitude* m) { return is_tiny(m[0]) && is_tiny(m[3]); }
+inline bool is_scalar(const Amplitude* m) { return is_diagonal(m) && is_tiny(m[0] - m[3]); }
 Matrix2 multiply(const Matrix2& a, const Matrix2& b);
 Pure applied(const Matrix2& u, const Pure& s);                          // normalized, and 0 where tiny
 bool is_eigenstate(const Matrix2& u, const Pure& s, Amplitude& value);
 bool same_state(const Pure& a, const Pure& b);                        // up to phase
 Named name_of(const Matrix2& u);
 Named preparation(const Pure& s);  // takes |0⟩ there
-std::array<double, 4> cu_angles(const Matrix2& u);
+
+struct NamedRow {
+  Op op;
+  std::vector<double> params;
+};
+// The gate `u` on the last of `width` qubits where all others are 1.
+NamedRow name_controlled(int width, const Matrix2& u);
 
 bool is_clifford(Op op, int width, std::span<const double> params);
 bool is_pauli(Op op, int width, std::span<const double> params);

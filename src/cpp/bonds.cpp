@@ -11,14 +11,13 @@ constexpr double kCeiling = 300;  // of log2 of a bond; keeps its cube inside a 
 
 }  // namespace
 
-BondModel::BondModel(const Rows& rows, const std::vector<std::uint8_t>& dropped, int num_qubits)
+BondModel::BondModel(const Rows& rows, int num_qubits)
     : num_qubits_(num_qubits) {
   std::vector<Axis> axis(num_qubits), axes;
   std::vector<std::int32_t> window(num_qubits, -1);
   std::vector<std::uint8_t> alone(num_qubits, 1);  // never on a gate with others
   constexpr Axis z{0, 0, 1};
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!dropped.empty() && dropped[i]) continue;
     const Row row = rows[i];
     const int width = row.width();
     if (width == 1) {

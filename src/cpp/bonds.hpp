@@ -25,7 +25,7 @@ struct BondBounds {
 
 class BondModel {
  public:
-  BondModel(const Rows& rows, const std::vector<std::uint8_t>& dropped, int num_qubits);
+  BondModel(const Rows& rows, int num_qubits);
 
   struct Event {  // a row on several qubits
     std::int32_t start, count;

@@ -11,12 +11,10 @@ enum Seen : std::uint8_t { kUnseen, kAlongZ, kSeen };
 
 }  // namespace
 
-std::vector<std::uint8_t> needed_rows(const Rows& rows, const std::vector<std::uint8_t>& dropped,
-                                      const std::vector<Guard>& guards, int num_qubits,
+std::vector<std::uint8_t> needed_rows(const Rows& rows, const std::vector<Guard>& guards, int num_qubits,
                                       std::vector<std::uint8_t> wanted) {
   std::vector<std::uint8_t> seen(num_qubits, kUnseen), keep(rows.size(), 0);
   for (std::size_t i = rows.size(); i-- > 0;) {
-    if (dropped[i]) continue;
     const Row row = rows[i];
     const bool guarded = row.guard >= 0;
     if (row.op == Op::kMeasure) {

@@ -10,7 +10,7 @@ constexpr int kAlways = -1, kNever = -2;
 constexpr int kWidestSplit = 6;
 
 Matrix2 matrix2(const Amplitude* m) { return {m[0], m[1], m[2], m[3]}; }
-bool near(Amplitude a, Amplitude b) { return std::abs(a - b) < kTiny; }
+bool near(Amplitude a, Amplitude b) { return is_tiny(a - b); }
 
 }  // namespace
 
@@ -22,6 +22,22 @@ Folding::Folding(const Rows& rows, const std::vector<Guard>& guards_in, int num_
     if (rows.guard[i] >= 0 && rows.clbit[i] >= 0) volatile_[rows.clbit[i]] = 1;
   out.opcode.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) read(rows[i]);
+  tidy();
+}
+
+// Takes out the rows that were merged into others and puts the changed ones in their places.
+void Folding::tidy() {
+  if (!merged_) return;
+  Rows rows;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (dropped_[i]) continue;
+    Row row = out[i];
+    if (const auto changed = changed_.find(static_cast<int>(i)); changed != changed_.end()) {
+      row.op = changed->second.op, row.qubits = changed->second.qubits, row.params = changed->second.params;
+    }
+    rows.add(row);
+  }
+  out = std::move(rows);
 }
 
 void Folding::read(const Row& row) {
@@ -119,12 +135,8 @@ void Folding::controlled(Qubits controls, int target, const Matrix2& u, int guar
   kept.push_back(target);
   if (is_diagonal(u.data()) && near(u[0], 1)) return phase(kept, u[3], guard, whole ? as : nullptr);
   if (whole) return emit(as->op, as->qubits, as->params, guard);
-  if (is_antidiagonal(u.data()) && near(u[1], 1) && near(u[2], 1))
-    return emit(kept.size() == 2 ? Op::kCx : kept.size() == 3 ? Op::kCcx : Op::kMcx, kept, {}, guard);
-  if (kept.size() == 2) return emit(Op::kCu, kept, cu_angles(u), guard);
-  double params[8];
-  for (int k = 0; k < 4; ++k) params[2 * k] = u[k].real(), params[2 * k + 1] = u[k].imag();
-  emit(Op::kMcu, kept, params, guard);
+  const NamedRow named = name_controlled(static_cast<int>(kept.size()), u);
+  emit(named.op, kept, named.params, guard);
 }
 
 void Folding::phase(Qubits qubits, Amplitude value, int guard, const Row* as) {
@@ -139,8 +151,8 @@ void Folding::phase(Qubits qubits, Amplitude value, int guard, const Row* as) {
   if (kept.empty()) return;
   if (kept.size() == 1) return one(kept[0], {1, 0, 0, value}, guard);
   if (as && kept.size() == qubits.size()) return emit(as->op, as->qubits, as->params, guard);
-  if (near(value, -1) && kept.size() <= 3) return emit(kept.size() == 2 ? Op::kCz : Op::kCcz, kept, {}, guard);
-  emit(kept.size() == 2 ? Op::kCp : Op::kMcp, kept, {&angle, 1}, guard);
+  const NamedRow named = name_controlled(static_cast<int>(kept.size()), {1, 0, 0, value});
+  emit(named.op, kept, named.params, guard);
 }
 
 // The matrix of a gate whose qubit k enters in state `in` may be a product: |out⟩ on that qubit, a unitary on the rest.
@@ -162,7 +174,7 @@ bool Folding::split(int k, int width, const Amplitude* m, const Pure& in, Pure& 
   const int large = norm[1] > norm[0];
   std::size_t pivot = 0;
   for (std::size_t x = 1; x < half * half; ++x)
-    if (std::abs(part[large][x]) > std::abs(part[large][pivot])) pivot = x;
+    if (std::norm(part[large][x]) > std::norm(part[large][pivot])) pivot = x;
   const Amplitude ratio = part[1 - large][pivot] / part[large][pivot];
   for (std::size_t x = 0; x < half * half; ++x)
     if (!near(part[1 - large][x], ratio * part[large][x])) return false;
@@ -304,19 +316,33 @@ void Folding::prepare(int q) {
   live_[place] = 1;
   last_[place].row = -1;
   const Named named = preparation(state_[place]);
-  if (!named.identity()) emit(named.op, {&q, 1}, named.parameters(), -1);
+  if (named.identity()) return;
+  emit(named.op, {&q, 1}, named.parameters(), -1);
+  Last& last = last_[place];
+  last.row = static_cast<int>(out.size()) - 1;
+  last.matrix = matrix2(controlled_gate(named.op, 1, named.parameters()).matrix);
+  last.clifford = is_clifford(named.op, 1, named.parameters());
 }
 
 void Folding::emit(Op op, Qubits qubits, std::span<const double> params, int guard, int clbit) {
   for (const int q : qubits) prepare(q);
   std::vector<std::int32_t> places;
   places.reserve(qubits.size());
+  const int row = static_cast<int>(out.size());
   for (const int q : qubits) {
+    Last& last = last_[place_[q]];
     places.push_back(place_[q]);
-    last_[place_[q]].row = -1;
+    last.gate = qubits.size() > 1 && last.row >= 0 ? row : -1;
+    last.before = last.row;
+    last.row = -1;
   }
   out.add({op, places, params, clbit, guard});
-  dropped.push_back(0);
+  dropped_.push_back(0);
+}
+
+void Folding::drop(int row) {
+  dropped_[row] = 1;
+  merged_ = true;
 }
 
 // A gate on a qubit that is entangled. Neighbors are merged where a named gate or a single rotation comes out,
@@ -330,17 +356,44 @@ void Folding::emit_one(int q, const Matrix2& u, int guard, const Row* as) {
     const Matrix2 product = multiply(u, last.matrix);
     const Named merged = name_of(product);
     if (merged.fixed() || (!clifford && !last.clifford) || (is_diagonal(u.data()) && is_diagonal(last.matrix.data()))) {
-      dropped[last.row] = 1;
+      drop(last.row);
       last.row = -1;
       if (merged.identity()) return;
       emit(merged.op, {&q, 1}, merged.parameters(), -1);
-      last = {static_cast<int>(out.size()) - 1, product, is_clifford(merged.op, 1, merged.parameters())};
+      last.row = static_cast<int>(out.size()) - 1;
+      last.matrix = product, last.clifford = is_clifford(merged.op, 1, merged.parameters());
       return;
     }
   }
+  if (guard < 0 && last.row < 0 && last.gate >= 0 && turn_around(place_[q], u)) return;
   if (as) emit(as->op, as->qubits, as->params, guard);
   else emit(own.op, {&q, 1}, own.parameters(), guard);
-  if (guard < 0) last = {static_cast<int>(out.size()) - 1, u, clifford};
+  if (guard < 0) last.row = static_cast<int>(out.size()) - 1, last.matrix = u, last.clifford = clifford;
+}
+
+// A, a gate that is controlled by others, and A† on its target: one controlled gate A† U A. False where it is
+// none of that form, or where Clifford gates would become one that has no name.
+bool Folding::turn_around(int place, const Matrix2& u) {
+  Last& last = last_[place];
+  const auto found = changed_.find(last.gate);
+  const Row row = out[last.gate];
+  const Op op = found == changed_.end() ? row.op : found->second.op;
+  const Qubits qubits = found == changed_.end() ? row.qubits : Qubits(found->second.qubits);
+  const Controlled gate =
+      controlled_gate(op, row.width(), found == changed_.end() ? row.params : std::span<const double>(found->second.params));
+  const Matrix2 a = last.matrix;
+  if (gate.controls < 1 || !is_scalar(multiply(u, a).data())) return false;
+  const bool symmetric = is_diagonal(gate.matrix) && near(gate.matrix[0], 1);
+  if (!symmetric && qubits.back() != place) return false;
+  const Matrix2 adjoint{std::conj(a[0]), std::conj(a[2]), std::conj(a[1]), std::conj(a[3])};
+  NamedRow named = name_controlled(row.width(), multiply(adjoint, multiply(matrix2(gate.matrix), a)));
+  if (last.clifford && !named.params.empty()) return false;
+  std::vector<std::int32_t> order(qubits.begin(), qubits.end());
+  std::swap(*std::find(order.begin(), order.end(), place), order.back());
+  changed_.insert_or_assign(last.gate, Changed{named.op, std::move(order), std::move(named.params)});
+  drop(last.before);
+  last.gate = -1;
+  return true;
 }
 
 }  // namespace qrex

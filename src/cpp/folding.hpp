@@ -18,9 +18,8 @@ class Folding {
   Folding(const Rows& rows, const std::vector<Guard>& guards, int num_qubits, int num_clbits, bool relabel);
 
   Rows out;
-  std::vector<std::uint8_t> dropped;  // rows of `out` that were merged into later ones
-  std::vector<Guard> guards;          // of `out`
-  std::vector<std::int8_t> bit;       // at the end: 0, 1 or -1 where it is not certain
+  std::vector<Guard> guards;     // of `out`
+  std::vector<std::int8_t> bit;  // at the end: 0, 1 or -1 where it is not certain
   int relabelled = 0;
 
  private:
@@ -44,6 +43,9 @@ class Folding {
   void prepare(int q);
   void emit(Op op, Qubits qubits, std::span<const double> params, int guard, int clbit = -1);
   void emit_one(int q, const Matrix2& u, int guard, const Row* as);
+  bool turn_around(int place, const Matrix2& u);
+  void drop(int row);
+  void tidy();
   int current_guard(int guard);
   void set_bit(int clbit, int value) {
     version_ += bit[clbit] != value;
@@ -56,8 +58,14 @@ class Folding {
   std::vector<std::int32_t> place_;
   std::vector<Pure> state_;
   std::vector<std::uint8_t> live_, volatile_;  // volatile: bits that a measurement may leave as they were
-  struct Last { int row = -1; Matrix2 matrix; bool clifford; };
-  std::vector<Last> last_;  // the one-qubit gate that was the last row on a place
+  // Of a place: `row`, a one-qubit gate that was the last on it; else `gate`, the last row, if that was on several
+  // qubits and came right after the one-qubit gate in row `before`. `matrix` is that of `row` or `before`.
+  struct Last { int row = -1, gate = -1, before = -1; Matrix2 matrix; bool clifford; };
+  struct Changed { Op op; std::vector<std::int32_t> qubits; std::vector<double> params; };
+  std::vector<Last> last_;
+  std::map<int, Changed> changed_;      // rows of `out` that a later one changed
+  std::vector<std::uint8_t> dropped_;   // rows of `out` that were merged into others
+  bool merged_ = false;
   std::map<Guard, int> guard_ids_;
   std::vector<std::pair<int, int>> resolved_;  // of guards in: version of the bits, what it came to
   int version_ = 0;

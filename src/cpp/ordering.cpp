@@ -155,7 +155,7 @@ std::vector<std::int32_t> arrange(const BondModel& model, double log2_support) {
   if (!settled()) offer(greedy(graph));
 
   if (bounds.max_log2 > kLargeBond) return best;
-  int steps = static_cast<int>(4 * kSearchSteps / model.steps(kSearchSlices));
+  int steps = static_cast<int>(2 * kSearchSteps / model.steps(kSearchSlices));
   for (int distance = 1; distance < n && steps > 0 && !settled(); distance *= 2) {
     bool improved = true;
     while (improved && steps > 0) {

@@ -96,28 +96,29 @@ std::vector<PartRows> split(const Rows& rows, const std::vector<Guard>& guards, 
 Reduction reduce(const Rows& given, const std::vector<Guard>& given_guards, int num_qubits, int num_clbits) {
   Reduction out;
   out.bit.assign(num_clbits, -1);
-  Rows rows = given;
-  std::vector<Guard> guards = given_guards;
+  Rows rows;
+  std::vector<Guard> guards;
   for (int round = 0; round < kRounds; ++round) {
-    Folding folded(rows, guards, num_qubits, num_clbits, true);
+    Folding folded(round ? rows : given, round ? guards : given_guards, num_qubits, num_clbits, true);
     std::vector<std::uint8_t> wanted(num_clbits);
     for (int c = 0; c < num_clbits; ++c) {
       if (out.bit[c] < 0) out.bit[c] = folded.bit[c];
       wanted[c] = out.bit[c] < 0;
     }
-    const std::vector<std::uint8_t> keep = needed_rows(folded.out, folded.dropped, folded.guards, num_qubits, wanted);
-    Rows next;
-    int unseen = 0;
-    for (std::size_t i = 0; i < keep.size(); ++i) {
-      if (keep[i]) next.add(folded.out[i]);
-      else unseen += !folded.dropped[i];
+    const std::vector<std::uint8_t> keep = needed_rows(folded.out, folded.guards, num_qubits, wanted);
+    const int unseen = static_cast<int>(std::count(keep.begin(), keep.end(), 0));
+    if (unseen) {
+      Rows next;
+      for (std::size_t i = 0; i < keep.size(); ++i)
+        if (keep[i]) next.add(folded.out[i]);
+      rows = std::move(next);
+    } else {
+      rows = std::move(folded.out);
     }
+    guards = std::move(folded.guards);
     out.relabelled += folded.relabelled;
     out.unseen += unseen;
-    const bool settled = next.size() == rows.size();
-    rows = std::move(next);
-    guards = std::move(folded.guards);
-    if (settled) break;
+    if (!unseen) break;  // folding once more would find little
   }
   out.folded = static_cast<int>(given.size()) - static_cast<int>(rows.size()) - out.relabelled - out.unseen;
 
@@ -130,7 +131,7 @@ Reduction reduce(const Rows& given, const std::vector<Guard>& given_guards, int 
     }
     const int n = static_cast<int>(part.qubits.size());
     if (n > 2) {
-      const BondModel model(part.rows, {}, n);
+      const BondModel model(part.rows, n);
       const std::vector<std::int32_t> order = arrange(model, log2_support(part.rows, n));
       std::vector<std::int32_t> position(n), qubits(n);
       for (int p = 0; p < n; ++p) position[order[p]] = p, qubits[p] = part.qubits[order[p]];

@@ -44,7 +44,7 @@ Effect effect_of(const Row& row) {
   for (std::size_t c = 0; c < dim; ++c) {
     std::size_t filled = 0;
     for (std::size_t r = 0; r < dim; ++r) {
-      const bool here = std::abs(m[r * dim + c]) >= kTiny;
+      const bool here = !is_tiny(m[r * dim + c]);
       filled += here, off += here && r != c;
     }
     most = std::max(most, filled);
@@ -171,13 +171,13 @@ class Listed {
         std::size_t from = 0;
         for (std::size_t k = 0; k < q.size(); ++k) from |= static_cast<std::size_t>(get(x, q[k])) << k;
         for (std::size_t to = 0; to < dim; ++to)
-          if (to != from && std::abs(m[to * dim + from]) >= kTiny) {
+          if (to != from && !is_tiny(m[to * dim + from])) {
             x = copy(s);
             for (std::size_t k = 0; k < q.size(); ++k) set(x, q[k], to >> k & 1);
             grown = true;
           }
         // Where it cannot stay, keeping it is still a superset, but a permutation must not grow.
-        if (std::abs(m[from * dim + from]) < kTiny && !guarded) leave_.push_back(s);
+        if (is_tiny(m[from * dim + from]) && !guarded) leave_.push_back(s);
         continue;
       }
       if (effect.kind == Kind::kSwap) {

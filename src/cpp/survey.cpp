@@ -159,10 +159,10 @@ Survey survey(const Rows& rows, const std::vector<Guard>& guards, int num_qubits
   std::vector<std::int32_t> position(num_qubits);
   std::iota(position.begin(), position.end(), 0);
   if (reduced) {
-    found.bonds = BondModel(rows, {}, num_qubits).bounds(position, found.log2_support);
+    found.bonds = BondModel(rows, num_qubits).bounds(position, found.log2_support);
   } else {
     const Folding folded(rows, guards, num_qubits, num_clbits, false);
-    found.bonds = BondModel(folded.out, folded.dropped, num_qubits).bounds(position, found.log2_support);
+    found.bonds = BondModel(folded.out, num_qubits).bounds(position, found.log2_support);
   }
   return found;
 }

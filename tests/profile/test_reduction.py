@@ -9,6 +9,7 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.library import QFTGate
 
 from qrex.circuits.flattening import flatten
+from qrex.profile import profile_program
 from qrex.profile.reduction import join, reduce
 
 
@@ -131,9 +132,24 @@ def test_a_condition_joins_what_it_reads():
     assert sorted(part.qubits) == [0, 2] and sorted(part.clbits) == [0, 2]
 
 
-def test_clifford_rows_stay_clifford():
-    from qrex.profile import profile_program
+def test_a_gate_between_inverse_rotations_is_one_controlled_gate():
+    """The W state of the textbooks (ry, cz, ry): as controlled rotations its support is one-hot and provably small."""
+    size = 40
+    circuit = QuantumCircuit(size)
+    circuit.x(size - 1)
+    for qubit in range(size - 1, 0, -1):
+        angle = np.arccos(np.sqrt(1 / (qubit + 1)))
+        circuit.ry(-angle, qubit - 1)
+        circuit.cz(qubit, qubit - 1)
+        circuit.ry(angle, qubit - 1)
+    for qubit in range(size - 1, 0, -1):
+        circuit.cx(qubit - 1, qubit)
+    (part,) = reduced(measured(circuit)).parts
+    found = profile_program(part.program, "w", 1, reduced=True)
+    assert found.gate_counts.get("cz", 0) == 0 and found.log2_support <= np.log2(size) + 1e-9
 
+
+def test_clifford_rows_stay_clifford():
     random = np.random.default_rng(3)
     circuit = QuantumCircuit(8)
     for _ in range(120):
