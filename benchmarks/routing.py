@@ -9,7 +9,7 @@ printed is one JSON object; a table of all times is written beside the record. D
 when it is answered within the limit with a stated infidelity of at most 1e-3 and, where its gates have an inverse
 and it has more than 20 qubits, its mirror circuit returns its start with probability 0.99. `total_over_best_peer`
 counts the limit for what is not finished. Times below 20 ms count as 20 ms in the regret and the predictions, peaks
-below 16 MiB as 16 MiB; shares without these floors stand beside them.
+below 32 MiB as 32 MiB; shares without these floors stand beside them.
 
 Needs the packages of `make peers`, and says so when one is missing.
 """

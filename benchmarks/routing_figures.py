@@ -16,7 +16,7 @@ from routing_ours import OURS
 
 __all__ = ["BYTES_FLOOR", "finish_figures", "prediction_figures", "regret_figures", "table"]
 
-BYTES_FLOOR = 16 * 2**20
+BYTES_FLOOR = 32 * 2**20
 """Peaks below this count as this: pages and allocator arenas that come and go with any Python call."""
 
 Found = Mapping[str, Mapping[str, Any]]

@@ -57,20 +57,28 @@ def ready(cache: Path, sizes: Sequence[int] = SIZES, families: Sequence[str] = (
     cache.mkdir(parents=True, exist_ok=True)
     notes_path = cache / _NOTES
     notes = json.loads(notes_path.read_text()) if notes_path.exists() else {}
-    for family in known:
-        for size in SIZES:
-            name = f"{family}_{size}"
-            if name in notes or size not in sizes or (families and family not in families):
-                continue
-            notes[name] = _build_in_time(family, size, cache)
-            print(f"built {name}: {notes[name].get('refused', 'yes')}", file=sys.stderr, flush=True)
-            notes_path.write_text(json.dumps(notes, indent=1))
-    return [
-        Item(**notes[f"{family}_{size}"])
-        for size in SIZES
-        for family in known
-        if size in sizes and (not families or family in families) and "refused" not in notes[f"{family}_{size}"]
-    ]
+    wanted = [(family, size) for family in known for size in SIZES if size in sizes and family in (families or known)]
+    missing = [(family, size) for family, size in wanted if f"{family}_{size}" not in notes]
+    if missing:
+        _load_everything()
+    for family, size in missing:
+        name = f"{family}_{size}"
+        notes[name] = _build_in_time(family, size, cache)
+        print(f"built {name}: {notes[name].get('refused', 'yes')}", file=sys.stderr, flush=True)
+        notes_path.write_text(json.dumps(notes, indent=1))
+    found = [notes[f"{family}_{size}"] for family, size in sorted(wanted, key=lambda one: one[1])]
+    return [Item(**note) for note in found if "refused" not in note]
+
+
+def _load_everything() -> None:
+    """So that no family pays for loading what its process is forked with. Loaded only: a transpiler that has run
+    leaves threads, and a process forked beside them hangs."""
+    import mqt.bench  # noqa: F401
+    from qiskit.transpiler.passes.synthesis.plugin import HighLevelSynthesisPluginManager, UnitarySynthesisPluginManager
+    from qiskit.transpiler.preset_passmanagers.plugin import PassManagerStagePluginManager
+
+    for load_plugins in (PassManagerStagePluginManager, HighLevelSynthesisPluginManager, UnitarySynthesisPluginManager):
+        load_plugins()
 
 
 def _build_in_time(family: str, size: int, cache: Path) -> dict:
