@@ -9,7 +9,7 @@ void bind_circuit(nanobind::module_& m);
 void bind_reduction(nanobind::module_& m);
 void bind_sparse(nanobind::module_& m);
 void bind_mps(nanobind::module_& m);
-void bind_narrow(nanobind::module_& m);
+void bind_dense(nanobind::module_& m);
 void bind_stim_text(nanobind::module_& m);
 
 }  // namespace qrex

@@ -210,8 +210,39 @@ void apply(const MatrixOp& op, const float* table, float* re, float* im, int bit
     case OpKind::Two:
       if (op.structure == Structure::Real) return apply_two<Structure::Real>(op, walk, c, r, m);
       return apply_two<Structure::General>(op, walk, c, r, m);
-    case OpKind::Diagonal: return;  // has its own entry
+    case OpKind::Diagonal: case OpKind::Many: case OpKind::Table: return;  // not on sub-blocks
   }
+}
+
+template <int Mask>
+V flip_by(V v, int mask) {
+  if (mask == Mask) return flip<Mask>(v);
+  if constexpr (Mask + 1 < kLanes) return flip_by<Mask + 1>(v, mask);
+  return v;
+}
+
+void many(const ManyBlock& b, float* re, float* im) {
+  Walk walk;
+  walk.fixed = b.targets >> kLaneBits;
+  walk.value = 0;
+  walk.count = std::uint64_t{1} << (b.bits - kLaneBits - __builtin_popcountll(walk.fixed));
+  const V* c = reinterpret_cast<const V*>(b.coefficients);
+  V* vr = reinterpret_cast<V*>(re);
+  V* vi = reinterpret_cast<V*>(im);
+  V x_re[1 << kMaxManyQubits], x_im[1 << kMaxManyQubits];
+  each(walk, [&](std::uint64_t i) {
+    for (int row = 0; row < b.rows; ++row)
+      for (int f = 0; f < b.flips; ++f) {
+        x_re[row * b.flips + f] = flip_by<0>(vr[i + b.offset[row]], b.flip[f]);
+        x_im[row * b.flips + f] = flip_by<0>(vi[i + b.offset[row]], b.flip[f]);
+      }
+    for (int row = 0; row < b.rows; ++row) {
+      V sum_re = {}, sum_im = {};
+      for (std::uint32_t k = b.start[row]; k < b.start[row + 1]; ++k)
+        add<Structure::General, true>(sum_re, sum_im, c + 2 * k, x_re[b.column[k]], x_im[b.column[k]]);
+      vr[i + b.offset[row]] = sum_re, vi[i + b.offset[row]] = sum_im;
+    }
+  });
 }
 
 void multiply(const V* a_re, const V* a_im, V* x_re, V* x_im, std::uint64_t vectors) {
@@ -296,6 +327,6 @@ double norm(const float* re, const float* im, std::uint64_t count) {
 #define QREX_JOIN2(a, b) a##b
 #define QREX_JOIN(a, b) QREX_JOIN2(a, b)
 extern const KernelSet QREX_JOIN(kernels_, QREX_ISA);
-const KernelSet QREX_JOIN(kernels_, QREX_ISA) = {QREX_STRING(QREX_ISA), kLaneBits, apply, diagonal, norm};
+const KernelSet QREX_JOIN(kernels_, QREX_ISA) = {QREX_STRING(QREX_ISA), kLaneBits, apply, diagonal, many, norm};
 
 }  // namespace qrex

@@ -98,8 +98,21 @@ NB_MODULE(_kernels, m) {
              self.select(selector, target, entries(matrices, 8));
            },
            "selector"_a, "target"_a, "matrices"_a, "matrices[b] (2x2) where the bit at `selector` is b.")
-      .def("two", [](qrex::Stage& self, int q0, int q1, const Matrix& matrix) { self.two(q0, q1, entries(matrix, 16)); },
-           "q0"_a, "q1"_a, "matrix"_a, "4x4 complex128; q0 is the low bit of its index.")
+      .def("two",
+           [](qrex::Stage& self, int q0, int q1, const Matrix& matrix, std::uint64_t control_mask,
+              std::uint64_t control_value) { self.two(q0, q1, entries(matrix, 16), control_mask, control_value); },
+           "q0"_a, "q1"_a, "matrix"_a, "control_mask"_a = 0, "control_value"_a = 0,
+           "4x4 complex128 under controls; q0 is the low bit of its index.")
+      .def("many",
+           [](qrex::Stage& self, const std::vector<int>& positions, const Matrix& matrix) {
+             self.many(positions, entries(matrix, std::size_t{1} << 2 * positions.size()));
+           },
+           "positions"_a, "matrix"_a, "2^k x 2^k complex128; the first position is the low bit of its index.")
+      .def("table",
+           [](qrex::Stage& self, const std::vector<int>& positions, const Matrix& diagonal) {
+             self.table(positions, entries(diagonal, std::size_t{1} << positions.size()));
+           },
+           "positions"_a, "diagonal"_a, "2^k diagonal entries; the first position is the low bit of their index.")
       .def("diagonal", &qrex::Stage::diagonal, "masks"_a, "angles"_a,
            "Product of exp(i angles[k]) over the k for which x contains masks[k].")
       .def("workspace_bytes", &qrex::Stage::workspace_bytes, "threads"_a)
@@ -156,6 +169,6 @@ NB_MODULE(_kernels, m) {
   qrex::bind_reduction(m);
   qrex::bind_sparse(m);
   qrex::bind_mps(m);
-  qrex::bind_narrow(m);
+  qrex::bind_dense(m);
   qrex::bind_stim_text(m);
 }

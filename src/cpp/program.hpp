@@ -13,7 +13,7 @@
 
 namespace qrex {
 
-enum class OpKind : std::uint8_t { One, Two, Swap, Phase, Diagonal };
+enum class OpKind : std::uint8_t { One, Two, Swap, Phase, Diagonal, Many, Table };  // the last three on whole blocks
 
 // Which parts of the entries are nonzero. CrossImaginary: real diagonal, imaginary off-diagonal (RX, RXX).
 enum class Structure : std::uint8_t { General, Real, CrossImaginary };
@@ -43,11 +43,27 @@ struct DiagonalBlock {
   float* scratch;                  // row_bits tables, real and imaginary
 };
 
+constexpr int kMaxManyQubits = 8;
+
+// A dense gate on several qubits, on one block. Result row r, of `rows`, lies `offset[r]` vectors further and is
+// the sum over k from start[r] to start[r + 1] of coefficient k times input column[k]: vector column / flips, its
+// lanes exchanged by flip[column % flips].
+struct ManyBlock {
+  int bits, rows, flips;
+  const std::uint64_t* offset;
+  const int* flip;
+  const std::uint32_t* start;
+  const std::uint16_t* column;
+  const float* coefficients;  // per k real parts, then imaginary parts, one per lane
+  std::uint64_t targets;      // block bits above the lanes
+};
+
 struct KernelSet {
   const char* name;
   int lane_bits;
   void (*apply)(const MatrixOp& op, const float* coefficients, float* re, float* im, int bits, std::uint64_t offset);
   void (*diagonal)(const DiagonalBlock& block, float* re, float* im);
+  void (*many)(const ManyBlock& block, float* re, float* im);
   double (*norm)(const float* re, const float* im, std::uint64_t count);
 };
 

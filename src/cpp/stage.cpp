@@ -6,13 +6,10 @@
 #include <stdexcept>
 #include <string>
 
-#include "memory.hpp"
 #include "parallel.hpp"
 
 namespace qrex {
 namespace {
-
-constexpr int kTableBits = 8;  // columns of a fused diagonal: the tables of all rows stay in the first-level cache
 
 std::uint64_t bit(int k) { return std::uint64_t{1} << k; }
 
@@ -35,23 +32,12 @@ Structure structure_of(const float* c, int entries, int lanes, bool (*crossing)(
   return real ? Structure::Real : cross ? Structure::CrossImaginary : Structure::General;
 }
 
-// A fused diagonal costs about two complex products per amplitude; a phase term one on 2^-k of them.
-bool worth_fusing(const std::vector<std::uint64_t>& masks) {
-  double separate = 0;
-  for (const std::uint64_t mask : masks) separate += std::ldexp(1.0, -std::popcount(mask));
-  return separate > 2.0;
-}
-
 }  // namespace
 
-struct Stage::Workspace {
-  explicit Workspace(const Stage& stage, bool gather)
-      : buffer(gather ? 2 * bit(stage.bits_) + kSkewFloats : 0),
-        tables(stage.diagonals_.empty() ? 0 : (2 * (stage.bits_ + 2)) << kTableBits),
-        linear(stage.bits_), row_phase(2 * stage.bits_) {}
-  AlignedFloats buffer, tables;
-  std::vector<double> linear, row_phase;
-};
+void StageWorkspace::reserve(std::size_t buffer_floats, std::size_t table_floats) {
+  if (buffer_floats > buffer_size_) buffer_ = std::make_unique<AlignedFloats>(buffer_floats), buffer_size_ = buffer_floats;
+  if (table_floats > table_size_) tables_ = std::make_unique<AlignedFloats>(table_floats), table_size_ = table_floats;
+}
 
 Stage::Stage(int num_qubits, std::vector<int> local, int inner_bits, const KernelSet& kernels)
     : num_qubits_(num_qubits), bits_(static_cast<int>(local.size())), chunk_bits_(0), inner_bits_(inner_bits),
@@ -140,19 +126,26 @@ void Stage::select(int selector, int target, const Complex* matrices) {
   one(target, matrices + 4, bit(selector), bit(selector));
 }
 
-void Stage::two(int q0, int q1, const Complex* matrix) {
+void Stage::two(int q0, int q1, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value) {
   int b[2] = {bit_of(q0), bit_of(q1)};
   if (b[0] == b[1]) throw std::invalid_argument("a two-qubit gate needs two qubits");
   // The kernels take the lower bit first.
   const bool swapped = b[0] > b[1];
   if (swapped) std::swap(b[0], b[1]);
-  const auto entry = [&](int row, int column) {
-    const auto turn = [&](int x) { return swapped ? ((x & 1) << 1) | (x >> 1) : x; };
-    return matrix[4 * turn(row) + turn(column)];
-  };
   const int lane_bits = kernels_.lane_bits, lanes = 1 << lane_bits;
+  if (control_mask & (bit(q0) | bit(q1))) throw std::invalid_argument("a qubit cannot control itself");
   const int in_lanes = (b[0] < lane_bits) + (b[1] < lane_bits);
   MatrixOp op{};
+  const std::uint64_t mask = split(control_mask, &op.outer_mask);
+  const std::uint64_t value = split(control_value & control_mask, &op.outer_value);
+  const std::uint64_t lane_mask = mask & (lanes - 1), lane_value = value & (lanes - 1);
+  op.control_mask = mask & ~lane_mask;
+  op.control_value = value & ~lane_value;
+  const auto turn = [&](int x) { return swapped ? ((x & 1) << 1) | (x >> 1) : x; };
+  const auto entry = [&](int lane, int row, int column) -> Complex {
+    if ((lane ^ lane_value) & lane_mask) return row == column ? 1 : 0;
+    return matrix[4 * turn(row) + turn(column)];
+  };
   op.kind = OpKind::Two;
   op.lane0 = static_cast<std::int8_t>(in_lanes >= 1 ? b[0] : -1);
   op.lane1 = static_cast<std::int8_t>(in_lanes == 2 ? b[1] : -1);
@@ -175,164 +168,20 @@ void Stage::two(int q0, int q1, const Complex* matrix) {
         row = ((l >> b[0]) & 1) | (((l >> b[1]) & 1) << 1);
         column = row ^ e;
       }
-      c[2 * e * lanes + l] = static_cast<float>(entry(row, column).real());
-      c[(2 * e + 1) * lanes + l] = static_cast<float>(entry(row, column).imag());
+      const Complex value_here = entry(l, row, column);
+      c[2 * e * lanes + l] = static_cast<float>(value_here.real());
+      c[(2 * e + 1) * lanes + l] = static_cast<float>(value_here.imag());
     }
   op.structure = structure_of(c, entries, lanes, [](int) { return true; });
   if (op.structure == Structure::CrossImaginary) op.structure = Structure::General;
   ops_.push_back(op);
 }
 
-void Stage::push_phase(std::uint64_t mask, double angle) {
-  MatrixOp op{};
-  op.kind = OpKind::Phase;
-  op.lane0 = op.lane1 = -1;
-  const int lanes = 1 << kernels_.lane_bits;
-  const std::uint64_t inside = split(mask, &op.outer_mask);
-  op.outer_value = op.outer_mask;
-  op.control_mask = op.control_value = inside & ~static_cast<std::uint64_t>(lanes - 1);
-  op.coefficients = table_.size();
-  table_.resize(op.coefficients + 2 * lanes);
-  const std::uint64_t lane_mask = inside & (lanes - 1);
-  for (int l = 0; l < lanes; ++l) {
-    const bool met = (l & lane_mask) == lane_mask;
-    table_[op.coefficients + l] = met ? static_cast<float>(std::cos(angle)) : 1.0F;
-    table_[op.coefficients + lanes + l] = met ? static_cast<float>(std::sin(angle)) : 0.0F;
-  }
-  ops_.push_back(op);
-}
-
-void Stage::diagonal(const std::vector<std::uint64_t>& masks, const std::vector<double>& angles) {
-  if (masks.size() != angles.size()) throw std::invalid_argument("one angle per mask");
-  std::vector<std::uint64_t> low;
-  for (std::size_t k = 0; k < masks.size(); ++k) {
-    if (masks[k] == 0 || masks[k] >> num_qubits_) throw std::invalid_argument("a mask is empty or goes beyond the state");
-    if (std::popcount(masks[k]) <= 2) low.push_back(masks[k]);
-  }
-  const bool fuse = worth_fusing(low);
-  for (std::size_t k = 0; k < masks.size(); ++k)
-    if (!fuse || std::popcount(masks[k]) > 2) push_phase(masks[k], angles[k]);
-  if (!fuse) return;
-
-  Diagonal d;
-  d.table_bits = std::max(kernels_.lane_bits, std::min(kTableBits, bits_));
-  const int rows = bits_ - d.table_bits;
-  const std::size_t columns = std::size_t{1} << d.table_bits;
-  d.linear.assign(bits_, 0.0);
-  std::vector<double> quadratic(bits_ * bits_, 0.0);
-  for (std::size_t k = 0; k < masks.size(); ++k) {
-    if (std::popcount(masks[k]) > 2) continue;
-    std::uint64_t outer;
-    const std::uint64_t inside = split(masks[k], &outer);
-    if (outer) {
-      d.outer.push_back({outer, inside ? std::countr_zero(inside) : -1, angles[k]});
-    } else if (std::popcount(inside) == 1) {
-      d.linear[std::countr_zero(inside)] += angles[k];
-    } else {
-      const int a = std::countr_zero(inside), b = std::countr_zero(inside & (inside - 1));
-      quadratic[a * bits_ + b] += angles[k];
-      quadratic[b * bits_ + a] += angles[k];
-    }
-  }
-  // Angles of the columns by doubling: entry x + 2^b is entry x, and what bit b brings.
-  std::vector<double> angle(columns, 0.0);
-  const auto fill = [&](auto&& brings) {
-    angle[0] = 0;
-    for (int b = 0; b < d.table_bits; ++b)
-      for (std::size_t x = 0; x < bit(b); ++x) angle[x + bit(b)] = angle[x] + brings(b, x);
-  };
-  fill([&](int b, std::size_t x) {
-    double sum = 0;
-    for (std::size_t rest = x; rest; rest &= rest - 1) sum += quadratic[b * bits_ + std::countr_zero(rest)];
-    return sum;
-  });
-  d.columns_trivial = true;
-  d.columns.resize(2 * columns);
-  for (std::size_t x = 0; x < columns; ++x) {
-    d.columns_trivial &= angle[x] == 0;
-    d.columns[x] = static_cast<float>(std::cos(angle[x]));
-    d.columns[columns + x] = static_cast<float>(std::sin(angle[x]));
-  }
-  d.rows_re.resize(rows * columns);
-  d.rows_im.resize(rows * columns);
-  d.pairs.resize(2 * rows * rows);
-  for (int j = 0; j < rows; ++j) {
-    const double* to = &quadratic[(d.table_bits + j) * bits_];
-    fill([&](int b, std::size_t) { return to[b]; });
-    bool flat = true;
-    for (std::size_t x = 0; x < columns; ++x) {
-      flat &= angle[x] == 0;
-      d.rows_re[j * columns + x] = static_cast<float>(std::cos(angle[x]));
-      d.rows_im[j * columns + x] = static_cast<float>(std::sin(angle[x]));
-    }
-    d.row_flat.push_back(flat);
-    for (int k = 0; k < rows; ++k) {
-      d.pairs[2 * (j * rows + k)] = std::cos(to[d.table_bits + k]);
-      d.pairs[2 * (j * rows + k) + 1] = std::sin(to[d.table_bits + k]);
-    }
-  }
-  MatrixOp op{};
-  op.kind = OpKind::Diagonal;
-  op.lane0 = op.lane1 = -1;
-  op.coefficients = diagonals_.size();
-  diagonals_.push_back(std::move(d));
-  ops_.push_back(op);
-}
-
-void Stage::run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t base, Workspace& workspace) const {
-  const std::size_t columns = std::size_t{1} << d.table_bits;
-  const int rows = bits_ - d.table_bits;
-  std::vector<double>& linear = workspace.linear;
-  linear = d.linear;
-  double constant = 0;
-  for (const Diagonal::Outer& term : d.outer)
-    if ((base & term.mask) == term.mask) (term.bit < 0 ? constant : linear[term.bit]) += term.angle;
-
-  float* root_re = workspace.tables.data();
-  float* root_im = root_re + columns;
-  bool trivial = constant == 0;
-  root_re[0] = static_cast<float>(std::cos(constant));
-  root_im[0] = static_cast<float>(std::sin(constant));
-  for (int b = 0; b < d.table_bits; ++b) {
-    const std::size_t half = bit(b);
-    trivial &= linear[b] == 0;
-    const float c = static_cast<float>(std::cos(linear[b])), s = static_cast<float>(std::sin(linear[b]));
-    for (std::size_t x = 0; x < half; ++x) {
-      root_re[half + x] = c * root_re[x] - s * root_im[x];
-      root_im[half + x] = c * root_im[x] + s * root_re[x];
-    }
-  }
-  if (!d.columns_trivial)
-    for (std::size_t x = 0; x < columns; ++x) {
-      const float r = root_re[x], i = root_im[x];
-      root_re[x] = r * d.columns[x] - i * d.columns[columns + x];
-      root_im[x] = i * d.columns[x] + r * d.columns[columns + x];
-    }
-  for (int j = 0; j < rows; ++j) {
-    const double angle = linear[d.table_bits + j];
-    workspace.row_phase[2 * j] = angle == 0 ? 1.0 : std::cos(angle);
-    workspace.row_phase[2 * j + 1] = angle == 0 ? 0.0 : std::sin(angle);
-  }
-  DiagonalBlock block;
-  block.table_bits = d.table_bits;
-  block.row_bits = rows;
-  block.root_re = root_re;
-  block.root_im = root_im;
-  block.rows_re = d.rows_re.data();
-  block.rows_im = d.rows_im.data();
-  block.row_phase = workspace.row_phase.data();
-  block.pair_phase = d.pairs.data();
-  block.row_flat = d.row_flat.data();
-  block.root_trivial = trivial && d.columns_trivial;
-  block.scratch = root_im + columns;
-  kernels_.diagonal(block, re, im);
-}
-
-void Stage::run_block(float* re, float* im, std::uint64_t base, Workspace& workspace) const {
+void Stage::run_block(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const {
   const int inner = std::min(inner_bits_, bits_);
   const auto met = [&](const MatrixOp& op) { return ((base ^ op.outer_value) & op.outer_mask) == 0; };
   const auto stays_inside = [&](const MatrixOp& op) {
-    return op.kind != OpKind::Diagonal && ((op.high0 | op.high1) >> inner) == 0;
+    return op.kind < OpKind::Diagonal && ((op.high0 | op.high1) >> inner) == 0;
   };
   for (std::size_t first = 0; first < ops_.size();) {
     std::size_t last = first;
@@ -345,31 +194,44 @@ void Stage::run_block(float* re, float* im, std::uint64_t base, Workspace& works
       continue;
     }
     const MatrixOp& op = ops_[first++];
-    if (op.kind == OpKind::Diagonal)
-      run_diagonal(diagonals_[op.coefficients], re, im, base, workspace);
-    else if (met(op))
-      kernels_.apply(op, table_.data(), re, im, bits_, 0);
+    if (op.kind == OpKind::Diagonal) run_diagonal(diagonals_[op.coefficients], re, im, base, workspace);
+    else if (op.kind == OpKind::Many) run_many(manies_[op.coefficients], re, im);
+    else if (op.kind == OpKind::Table) run_table(lookups_[op.coefficients], re, im, base);
+    else if (met(op)) kernels_.apply(op, table_.data(), re, im, bits_, 0);
   }
 }
 
+std::uint64_t Stage::blocks(std::uint64_t zero_mask) const {
+  return bit(std::popcount((bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask));
+}
+
 void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) const {
+  std::vector<StageWorkspace> workspaces;
+  run(re, im, threads, zero_mask, 0, blocks(zero_mask), workspaces);
+}
+
+void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask, std::uint64_t first, std::uint64_t count,
+                std::vector<StageWorkspace>& workspaces) const {
   const std::uint64_t free_mask = (bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask;
-  const std::uint64_t blocks = bit(std::popcount(free_mask));
   const bool gather = chunk_bits_ != bits_;
   const std::size_t chunk = std::size_t{1} << chunk_bits_;
-  std::vector<std::uint64_t> chunk_offset(bit(bits_ - chunk_bits_));
+  std::vector<std::uint64_t> chunk_offset(gather ? bit(bits_ - chunk_bits_) : 0);
   const std::uint64_t high_local = local_mask_ & ~(chunk - 1);
   for (std::size_t k = 0; k < chunk_offset.size(); ++k) chunk_offset[k] = deposit(k, high_local);
   // Too little work to pay for starting threads.
-  if ((blocks << bits_) * (ops_.size() + 1) < (std::uint64_t{1} << 17)) threads = 1;
-  const int workers = static_cast<int>(std::min<std::uint64_t>(std::max(threads, 1), blocks));
-  std::vector<Workspace> workspaces;
-  for (int k = 0; k < workers; ++k) workspaces.emplace_back(*this, gather);
-  parallel_for(blocks, workers, [&](int worker, std::uint64_t item) {
-    const std::uint64_t base = deposit(item, free_mask);
-    Workspace& workspace = workspaces[worker];
+  if ((count << bits_) * (ops_.size() + 1) < (std::uint64_t{1} << 17)) threads = 1;
+  const int workers = static_cast<int>(std::min<std::uint64_t>(std::max(threads, 1), count));
+  if (static_cast<int>(workspaces.size()) < workers) workspaces.resize(workers);
+  for (int k = 0; k < workers; ++k) {
+    workspaces[k].reserve(gather ? 2 * bit(bits_) + kSkewFloats : 0, table_floats());
+    workspaces[k].linear.resize(bits_);
+    workspaces[k].row_phase.resize(2 * bits_);
+  }
+  parallel_for(count, workers, [&](int worker, std::uint64_t item) {
+    const std::uint64_t base = deposit(first + item, free_mask);
+    StageWorkspace& workspace = workspaces[worker];
     if (!gather) return run_block(re + base, im + base, base, workspace);
-    float* buffer_re = workspace.buffer.data();
+    float* buffer_re = workspace.buffer();
     float* buffer_im = buffer_re + bit(bits_) + kSkewFloats;
     for (std::size_t k = 0; k < chunk_offset.size(); ++k) {
       std::memcpy(buffer_re + k * chunk, re + base + chunk_offset[k], chunk * sizeof(float));
@@ -384,11 +246,16 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) cons
 }
 
 std::uint64_t Stage::workspace_bytes(int threads) const {
-  const std::uint64_t per_thread = (chunk_bits_ != bits_ ? 8 * bit(bits_) : 0) +
-                                   (diagonals_.empty() ? 0 : (8 * (bits_ + 2)) << kTableBits);
+  const std::uint64_t per_thread = (chunk_bits_ != bits_ ? 8 * bit(bits_) : 0) + 4 * table_floats();
+  return per_thread * std::max(threads, 1) + held_bytes();
+}
+
+std::uint64_t Stage::held_bytes() const {
   std::uint64_t tables = 4 * table_.size() + sizeof(MatrixOp) * ops_.size();
   for (const Diagonal& d : diagonals_) tables += 4 * (d.columns.size() + 2 * d.rows_re.size()) + 8 * d.pairs.size();
-  return per_thread * std::max(threads, 1) + tables;
+  for (const Many& m : manies_) tables += 4 * m.coefficients.size() + 2 * m.column.size();
+  for (const Lookup& t : lookups_) tables += 8 * t.re.size();
+  return tables;
 }
 
 }  // namespace qrex

@@ -8,13 +8,29 @@
 
 #include <complex>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "memory.hpp"
 #include "program.hpp"
 
 namespace qrex {
 
 using Complex = std::complex<double>;
+
+// What one thread needs to run stages; it grows to what the largest of them wants.
+class StageWorkspace {
+ public:
+  void reserve(std::size_t buffer_floats, std::size_t table_floats);
+  float* buffer() const { return buffer_->data(); }
+  float* tables() const { return tables_->data(); }
+  std::vector<double> linear, row_phase;
+
+ private:
+  std::unique_ptr<AlignedFloats> buffer_, tables_;
+  std::size_t buffer_size_ = 0, table_size_ = 0;
+};
 
 class Stage {
  public:
@@ -26,16 +42,28 @@ class Stage {
   void one(int target, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value);
   // One of two one-qubit gates, chosen by the bit at position `selector`: matrices[0:4] and matrices[4:8].
   void select(int selector, int target, const Complex* matrices);
-  // Two-qubit gate, row-major 4x4; q0 is the low bit of its index.
-  void two(int q0, int q1, const Complex* matrix);
+  // Two-qubit gate, row-major 4x4, on amplitudes that satisfy the controls; q0 is the low bit of its index.
+  void two(int q0, int q1, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value);
+  // Gate on up to kMaxManyQubits qubits, row-major; the first position is the low bit of its index.
+  void many(const std::vector<int>& positions, const Complex* matrix);
   // Product over k of exp(i angles[k] [x contains masks[k]]); masks are sets of positions, local or not.
   void diagonal(const std::vector<std::uint64_t>& masks, const std::vector<double>& angles);
+
+  // Diagonal gate with one entry per value of the bits at `positions` (the first one low), local or not.
+  void table(const std::vector<int>& positions, const Complex* diagonal);
 
   // Applies the stage to the planar state of 2^num_qubits amplitudes in place. Amplitudes whose index meets
   // `zero_mask` are known to be zero and are not read.
   void run(float* re, float* im, int threads, std::uint64_t zero_mask) const;
+  // The same for `count` of its `blocks` from `first` on; `workspaces` may serve other stages too.
+  void run(float* re, float* im, int threads, std::uint64_t zero_mask, std::uint64_t first, std::uint64_t count,
+           std::vector<StageWorkspace>& workspaces) const;
+  std::uint64_t blocks(std::uint64_t zero_mask) const;
 
   std::uint64_t workspace_bytes(int threads) const;
+  std::uint64_t held_bytes() const;
+  std::size_t size() const { return ops_.size(); }
+  int block_bits() const { return bits_; }
   int num_qubits() const { return num_qubits_; }
 
  private:
@@ -54,24 +82,40 @@ class Stage {
     std::vector<Outer> outer;
     bool columns_trivial;
   };
-  struct Workspace;
+  struct Many {
+    std::vector<std::uint64_t> offset;
+    std::vector<int> flip;
+    std::vector<std::uint32_t> start;
+    std::vector<std::uint16_t> column;
+    std::vector<float> coefficients;
+    std::uint64_t targets = 0;
+  };
+  struct Lookup {
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> inside, outside;  // a bit's mask, its place in the index
+    std::vector<float> re, im;
+  };
 
   int bit_of(int position) const;
   std::uint64_t split(std::uint64_t mask, std::uint64_t* outer) const;
   void push_one(int target_bit, const Complex* satisfied, const Complex* otherwise, std::uint64_t lane_mask,
                 std::uint64_t lane_value, MatrixOp op);
   void push_phase(std::uint64_t mask, double angle);
-  void run_block(float* re, float* im, std::uint64_t base, Workspace& workspace) const;
-  void run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t base, Workspace& workspace) const;
+  void run_block(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const;
+  void run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const;
+  void run_many(const Many& gate, float* re, float* im) const;
+  void run_table(const Lookup& table, float* re, float* im, std::uint64_t base) const;
+  std::size_t table_floats() const;
 
   int num_qubits_, bits_, chunk_bits_, inner_bits_;
   std::vector<int> local_;
   std::vector<std::int8_t> bit_of_;
   std::uint64_t local_mask_;
   const KernelSet& kernels_;
-  std::vector<MatrixOp> ops_;  // a Diagonal op's `coefficients` is its index in diagonals_
+  std::vector<MatrixOp> ops_;  // `coefficients` of a Diagonal, Many or Table op is its index in the lists below
   std::vector<float> table_;
   std::vector<Diagonal> diagonals_;
+  std::vector<Many> manies_;
+  std::vector<Lookup> lookups_;
 };
 
 }  // namespace qrex

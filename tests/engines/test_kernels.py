@@ -50,9 +50,21 @@ class _Pair:
         both = [_dense(self.psi, self.n, [target], m) for m in matrices]
         self.psi = np.where(self.index >> selector & 1, both[1], both[0])
 
-    def two(self, low, high, matrix):
-        self.stage.two(low, high, matrix)
-        self.psi = _dense(self.psi, self.n, [low, high], matrix)
+    def two(self, low, high, matrix, controls=()):
+        mask = sum(1 << q for q, _ in controls)
+        value = sum(v << q for q, v in controls)
+        self.stage.two(low, high, matrix, mask, value)
+        applied = _dense(self.psi, self.n, [low, high], matrix)
+        self.psi = np.where((self.index & mask) == value, applied, self.psi)
+
+    def many(self, positions, matrix):
+        self.stage.many(positions, matrix)
+        self.psi = _dense(self.psi, self.n, positions, matrix)
+
+    def table(self, positions, entries):
+        self.stage.table(positions, entries)
+        row = sum((self.index >> q & 1) << k for k, q in enumerate(positions))
+        self.psi = self.psi * entries[row]
 
     def diagonal(self, masks, angles):
         self.stage.diagonal(masks, angles)
@@ -74,6 +86,20 @@ class _Pair:
             self.two(target, second, _unitary(rng, 4))
         elif kind == 6:
             self.two(target, second, np.linalg.qr(rng.normal(size=(4, 4)))[0].astype(complex))
+        elif kind == 9:
+            size = int(rng.integers(1, min(len(self.local), 5) + 1))
+            matrix = _unitary(rng, 2**size)
+            if rng.random() < 0.5:  # most entries zero
+                matrix = np.diag(rng.choice([1, 1j, -1], 2**size))[rng.permutation(2**size)]
+            self.many([int(q) for q in rng.choice(self.local, size, replace=False)], matrix)
+        elif kind == 10:
+            size = int(rng.integers(1, min(self.n, 6) + 1))
+            positions = [int(q) for q in rng.choice(self.n, size, replace=False)]
+            self.table(positions, np.exp(1j * rng.normal(size=2**size)))
+        elif kind == 11:
+            free = [q for q in others if q != second]
+            chosen = rng.choice(free, int(rng.integers(1, min(len(free), 3) + 1)), replace=False)
+            self.two(target, second, _unitary(rng, 4), [(int(q), int(rng.integers(2))) for q in chosen])
         else:
             sizes = rng.integers(1, 4 if kind == 8 else 3, size=(1, 4, 3 * self.n)[int(rng.integers(3))])
             masks = [sum(1 << int(q) for q in rng.choice(self.n, k, replace=False)) for k in sizes]
@@ -94,8 +120,8 @@ def test_random_stages_match_dense_simulation(instruction_set, num_qubits):
         high = rng.choice(range(lanes, num_qubits), size - lanes, replace=False) if size > lanes else []
         local = [*range(lanes), *sorted(int(q) for q in high)]
         pair = _Pair(rng, num_qubits, local, instruction_set, inner_bits=int(rng.choice([2, 5, 9])))
-        for gate in range(27):
-            pair.random_gate(gate % 9)
+        for gate in range(36):
+            pair.random_gate(gate % 12)
         assert pair.error(threads=1 + trial % 3) < 1e-6
 
 
@@ -144,6 +170,10 @@ def test_wrong_calls_are_refused():
         stage.two(0, 7, np.eye(4, dtype=complex))
     with pytest.raises(ValueError, match="expected 4 matrix entries, got 16"):
         stage.one(0, np.eye(4, dtype=complex))
+    with pytest.raises(ValueError, match="a gate on 9 qubits: at most 8"):
+        stage.many([0] * 9, np.zeros(1 << 18, dtype=complex))
+    with pytest.raises(ValueError, match="cannot control itself"):
+        stage.two(0, 1, np.eye(4, dtype=complex), 2, 2)
     with pytest.raises(ValueError, match="another number of qubits"):
         stage.run(*_kernels.allocate_state(9))
     assert _kernels.instruction_set() == SETS[0]

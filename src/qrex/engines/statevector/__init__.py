@@ -1,8 +1,8 @@
 """Plain state vector: the whole state in RAM, gates applied block by block in cache.
 
-In: a job whose circuit is unitary with measurements at its end. Out: counts, exact up to float32.
-`lowering` turns the circuit into kernel gates, `fusion` merges neighbors, `planning` groups them into passes,
-`simulation` runs the passes and reads the state, `engine` joins them under the engines' protocol.
+In: a job's program. Out: counts, exact up to float32. Lowering, fusion, planning and the gates themselves are
+compiled (src/cpp: `lowering`, `fusion`, `staging`, `stage`, joined by `dense`); `engine` puts them under the
+engines' protocol, `costs` says what a run takes, `calibration` measures its constants.
 """
 
 from __future__ import annotations

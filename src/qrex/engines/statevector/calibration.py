@@ -1,26 +1,21 @@
-"""Cost constants of the state-vector engine, and seconds from them.
+"""Cost constants of the state-vector engine, measured here.
 
-In: the number of threads; later a `Profile`. Out: constants measured on this machine, and modelled seconds.
-The model: a fixed part; Python's part per instruction; a pass reads and writes the state; a gate costs its
-share of a dense two-qubit gate; a shot costs a constant.
+In: the number of threads. Out: the constants that `costs` multiplies with, from small runs, best of a few: about a
+second in all.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 import numpy as np
-from qiskit import QuantumCircuit
 
 from qrex import _kernels
+from qrex.circuits.program import OPCODES, Program
 from qrex.engines.constants import best_seconds
-from qrex.engines.statevector.lowering import lower
-from qrex.engines.statevector.planning import BLOCK_BITS, CHUNK_BITS, plan
-from qrex.engines.statevector.simulation import simulate
-from qrex.profile import Profile
+from qrex.engines.statevector.costs import BLOCK_BITS
 
-__all__ = ["CONSTANT_NAMES", "measured_constants", "modelled_seconds"]
+__all__ = ["CONSTANT_NAMES", "measured_constants"]
 
 CONSTANT_NAMES = (
     "fixed_seconds",  # the smallest circuit, all in
@@ -30,20 +25,7 @@ CONSTANT_NAMES = (
     "seconds_per_shot",  # drawing and counting
     "calibrated_threads",
 )
-
-# Cost of a gate against a dense two-qubit gate: as written, the gates that are lighter than others of their
-# width. Diagonal gates share a sweep, X and SWAP are renamings.
-_PHASE = 0.06
-_LIGHT_ONE = dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz", "p", "u1"), _PHASE) | {"x": 0.0, "id": 0.0}
-_LIGHT_TWO = dict.fromkeys(("cz", "cp", "cu1", "crz", "rzz", "cs", "csdg"), _PHASE) | {
-    "swap": 0.0,
-    "cx": 0.17,
-    "cy": 0.3,
-    "ch": 0.3,
-    "crx": 0.3,
-    "cry": 0.3,
-}
-_ONE_QUBIT, _MANY_QUBIT = 0.45, 3.0
+_CHUNK_BITS = 6
 
 
 def measured_constants(threads: int) -> dict[str, float]:
@@ -53,8 +35,8 @@ def measured_constants(threads: int) -> dict[str, float]:
     re, im = _kernels.allocate_state(positions)
     re[:] = 2.0 ** (-positions / 2)
     im[:] = 0.0
-    high = positions - (BLOCK_BITS - CHUNK_BITS)
-    local = [*range(CHUNK_BITS), *range(high, positions)]
+    high = positions - (BLOCK_BITS - _CHUNK_BITS)
+    local = [*range(_CHUNK_BITS), *range(high, positions)]
     gather = _kernels.Stage(positions, local)
     swept = best_seconds(lambda: gather.run(re, im, threads))
     dense = _kernels.Stage(positions, local)
@@ -64,67 +46,55 @@ def measured_constants(threads: int) -> dict[str, float]:
         dense.two(local[k], local[k + 3], matrix)
     computed = best_seconds(lambda: dense.run(re, im, threads)) - swept
 
-    small, long = _layered(3, 1), _layered(10, 200)
-    fixed = best_seconds(lambda: _all_of_it(small))
-    python = best_seconds(lambda: plan((found := lower(long)).gates, found.num_wires), repeats=2)
-    lowered = lower(small)
-    state = simulate(plan(lowered.gates, lowered.num_wires), 1)
+    small, long = _layered(3, 1), _layered(4, 500)
+    fixed = best_seconds(lambda: _run(small, 1))
+    lowered = best_seconds(lambda: _run(long, 1))
     shots = 20_000
-    drawn = best_seconds(lambda: state.sample(shots, 1, 1))
+    drawn = best_seconds(lambda: _run(small, shots)) - fixed
     share = threads / float(1 << positions)
     return {
         "fixed_seconds": fixed,
-        "seconds_per_instruction": python / len(long.data),
+        "seconds_per_instruction": lowered / len(long),
         "seconds_per_amplitude_pass": swept * share,
         "seconds_per_amplitude_gate": max(computed, 1e-6) / gates * share,
-        "seconds_per_shot": drawn / shots,
+        "seconds_per_shot": max(drawn, 1e-6) / shots,
         "calibrated_threads": float(threads),
     }
 
 
-def modelled_seconds(constants: Mapping[str, float], profile: Profile, threads: int) -> float:
-    """Seconds of one run on `threads` threads; gates and passes are taken to scale with threads."""
-    wires = max(profile.active_qubits, 4)
-    amplitudes = 2.0**wires
-    work = _work(profile)
-    blocks = max(1.0, 2.0 ** (wires - BLOCK_BITS))
-    usable = min(float(max(threads, 1)), blocks)
-    if blocks == 1:
-        passes = 0.0
-    else:  # each pass completes about what its local wires can, in layers over all wires
-        passes = 2.0 + profile.two_qubit_gates * max(wires - BLOCK_BITS, 0) / (2.0 * wires * BLOCK_BITS)
-    gate, sweep = constants["seconds_per_amplitude_gate"], constants["seconds_per_amplitude_pass"]
-    swept = amplitudes * (work * gate + passes * sweep)
-    instructions = profile.instructions or sum(profile.gate_counts.values())
-    return (
-        constants["fixed_seconds"]
-        + constants["seconds_per_instruction"] * instructions
-        + swept / usable
-        + constants["seconds_per_shot"] * profile.shots
+def _layered(num_qubits: int, layers: int) -> Program:
+    """Layers of RY on every qubit and CX on neighbors."""
+    opcode: list[int] = []
+    qubits: list[int] = []
+    start, params, param_start = [0], [], [0]
+    for _ in range(layers):
+        for qubit in range(num_qubits):
+            opcode.append(OPCODES["ry"])
+            qubits.append(qubit)
+            params.append(0.3)
+            start.append(len(qubits))
+            param_start.append(len(params))
+        for qubit in range(num_qubits - 1):
+            opcode.append(OPCODES["cx"])
+            qubits += [qubit, qubit + 1]
+            start.append(len(qubits))
+            param_start.append(len(params))
+    rows = len(opcode)
+    return Program(
+        num_qubits,
+        num_qubits,
+        np.array(opcode, dtype=np.uint8),
+        np.array(start, dtype=np.int32),
+        np.array(qubits, dtype=np.int32),
+        np.array(param_start, dtype=np.int32),
+        np.array(params, dtype=np.float64),
+        np.full(rows, -1, dtype=np.int32),
+        np.full(rows, -1, dtype=np.int32),
     )
 
 
-def _work(profile: Profile) -> float:
-    """Gates of `profile` in units of one dense two-qubit gate."""
-    one, two = float(profile.one_qubit_gates) * _ONE_QUBIT, float(profile.two_qubit_gates)
-    for name, count in profile.gate_counts.items():
-        one -= count * (_ONE_QUBIT - _LIGHT_ONE.get(name, _ONE_QUBIT))
-        two -= count * (1.0 - _LIGHT_TWO.get(name, 1.0))
-    many = _MANY_QUBIT * profile.many_qubit_gates
-    # A block of merged neighbors never costs more than a dense gate.
-    return max(0.0, min(one + two, float(profile.fused_blocks))) + many
-
-
-def _layered(num_qubits: int, layers: int) -> QuantumCircuit:
-    circuit = QuantumCircuit(num_qubits)
-    for layer in range(layers):
-        for qubit in range(num_qubits):
-            circuit.ry(0.1 + layer, qubit)
-        for qubit in range(num_qubits - 1):
-            circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def _all_of_it(circuit: QuantumCircuit) -> None:
-    lowered = lower(circuit)
-    simulate(plan(lowered.gates, lowered.num_wires), 1).sample(1, 1, 1)
+def _run(program: Program, shots: int) -> None:
+    running = _kernels.DenseRun(program, shots, 1, 1, 1 << 30)
+    while not running.advance(1.0):
+        pass
+    running.counts()

@@ -1,0 +1,281 @@
+#include "staging.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "planning.hpp"
+
+namespace qrex::dense {
+namespace {
+
+constexpr std::size_t kWindow = 4096;  // pending gates looked at for one pass: bounds its search and its tables
+constexpr std::size_t kNarrowWindow = 1024;     // the same where the whole state is one block
+constexpr double kNarrowCost = 16.0 * kNarrowWindow;
+constexpr int kCounted = 16;  // passes from which a layout is judged
+
+std::uint64_t bit(int k) { return std::uint64_t{1} << k; }
+std::uint64_t all_of(int count) { return count >= 64 ? ~std::uint64_t{0} : bit(count) - 1; }
+
+struct Chosen {
+  std::uint64_t local;
+  std::vector<int> gates;
+};
+
+// Local wires and gates of each pass, `most` passes at most (0: all).
+std::vector<Chosen> choose(const Gates& gates, std::uint64_t used, std::uint64_t fixed, int capacity, std::size_t most) {
+  std::vector<Chosen> passes;
+  std::vector<int> pending(gates.list.size());
+  std::iota(pending.begin(), pending.end(), 0);
+  std::vector<PendingGate> window;
+  std::size_t from = 0;  // gates before it have run
+  while (from < pending.size() && (most == 0 || passes.size() < most)) {
+    const std::size_t end = std::min(pending.size(), from + kWindow);
+    window.clear();
+    for (std::size_t k = from; k < end; ++k) {
+      const Gate& gate = gates.list[pending[k]];
+      window.push_back({gate.dense, gate.zed, gate.cost});
+    }
+    Chosen pass;
+    pass.local = choose_local(window, used, fixed, capacity);
+    const std::vector<std::uint8_t> runs = reachable(window, used, pass.local);
+    for (std::size_t k = from; k < end; ++k)
+      if (runs[k - from]) pass.gates.push_back(pending[k]);
+    std::size_t kept = end;  // those that stay move to the end of the window
+    for (std::size_t k = end; k-- > from;)
+      if (!runs[k - from]) pending[--kept] = pending[k];
+    passes.push_back(std::move(pass));
+    from = kept;
+  }
+  return passes;
+}
+
+// Candidates for the wires at the lowest positions, which are local in every pass: those that unrestricted passes
+// would want local most often; then both ends of the order as written.
+std::vector<std::uint64_t> low_candidates(const Gates& gates, std::uint64_t used, const BlockSizes& sizes) {
+  const std::vector<Chosen> free = choose(gates, used, 0, sizes.block_bits, kCounted);
+  std::vector<int> wires;
+  for (std::uint64_t rest = used; rest; rest &= rest - 1) wires.push_back(std::countr_zero(rest));
+  std::vector<int> wanted(64, 0);
+  for (const Chosen& pass : free)
+    for (const int wire : wires) wanted[wire] += pass.local >> wire & 1;
+  std::vector<int> order = wires;
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return wanted[a] > wanted[b]; });
+  std::uint64_t often = 0, first = 0, last = 0;
+  for (int k = 0; k < sizes.chunk_bits; ++k) {
+    often |= bit(order[k]);
+    first |= bit(wires[k]);
+    last |= bit(wires[wires.size() - 1 - k]);
+  }
+  return {often, first, last};
+}
+
+void append_merged(const Gates& gates, const std::vector<int>& phases, Pass& pass) {
+  if (phases.empty()) return;
+  pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), static_cast<std::uint32_t>(phases.size())});
+  pass.order.insert(pass.order.end(), phases.begin(), phases.end());
+}
+
+// Puts gates on `inner` wires together, and merges diagonal ones where they are wanted.
+void order_for_cache(const Gates& gates, const std::vector<int>& part, std::uint64_t inner, Pass& pass) {
+  std::uint64_t all = 0, dense = 0;
+  for (const int k : part) all |= gates.list[k].dense | gates.list[k].zed, dense |= gates.list[k].dense;
+  const int count = static_cast<int>(part.size());
+  std::vector<int> next(count + 1);  // a list of the gates still to come; its head is next[count]
+  std::iota(next.begin(), next.end() - 1, 1);
+  next[count] = 0;
+  if (count == 0) return;
+  next[count - 1] = -1;
+  int left = count;
+  std::vector<int> phases;
+  enum class Want { Inner, Outer, Diagonal };
+  const auto sweep = [&](Want want) {
+    std::uint64_t closed = 0, diagonal_only = 0;
+    int removed = 0;
+    for (int before = count, k = next[count]; k >= 0; k = next[before]) {
+      const Gate& gate = gates.list[part[k]];
+      const bool wanted = gate.dense == 0 ? want == Want::Diagonal
+                          : gate.dense & ~inner ? want == Want::Outer
+                                                : want == Want::Inner;
+      if (!wanted || (gate.dense & (closed | diagonal_only)) || (gate.zed & closed)) {
+        closed |= gate.dense;
+        diagonal_only |= gate.zed;
+        if ((closed & all) == all) break;
+        before = k;
+        continue;
+      }
+      next[before] = next[k];
+      ++removed;
+      if (gate.kind == GateKind::Phases && want == Want::Diagonal) phases.push_back(part[k]);
+      else pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), 1}), pass.order.push_back(part[k]);
+    }
+    left -= removed;
+    return removed;
+  };
+  while (left) {
+    int ran = sweep(Want::Inner);
+    if (dense & ~inner) ran += sweep(Want::Outer);
+    if (ran) continue;
+    sweep(Want::Diagonal);  // only diagonal gates can run: all that no dense gate blocks become one
+    append_merged(gates, phases, pass);
+    phases.clear();
+  }
+}
+
+void check_widths(const Gates& gates, const BlockSizes& sizes) {
+  int widest = 0;
+  for (const Gate& gate : gates.list) widest = std::max(widest, std::popcount(gate.dense));
+  if (widest > sizes.block_bits - sizes.chunk_bits)
+    throw std::invalid_argument("a gate on " + std::to_string(widest) + " qubits does not fit blocks of 2^" +
+                                std::to_string(sizes.block_bits) + " amplitudes in pieces of 2^" +
+                                std::to_string(sizes.chunk_bits));
+}
+
+std::vector<Pass> narrow_passes(const Gates& gates, std::uint64_t used, const BlockSizes& sizes, const Layout& layout) {
+  std::vector<Pass> out;
+  std::uint64_t inner = 0;
+  for (int p = 0; p < std::min(sizes.inner_bits, layout.wires); ++p) inner |= bit(layout.wire_at[p]);
+  const int count = static_cast<int>(gates.list.size());
+  for (int from = 0; from < count;) {
+    std::vector<int> part;
+    for (double cost = 0; from < count && part.size() < kNarrowWindow && cost < kNarrowCost; ++from) {
+      part.push_back(from);
+      cost += gates.list[from].cost;
+    }
+    Pass pass{used, {}, {}};
+    order_for_cache(gates, part, inner, pass);
+    out.push_back(std::move(pass));
+  }
+  return out;
+}
+
+}  // namespace
+
+Layout::Layout() { position_of.fill(-1), wire_at.fill(-1); }
+
+std::uint64_t Layout::placed(std::uint64_t mask) const {
+  std::uint64_t out = 0;
+  for (; mask; mask &= mask - 1) out |= bit(position_of[std::countr_zero(mask)]);
+  return out;
+}
+
+void Layout::add(int wire) {
+  position_of[wire] = static_cast<std::int8_t>(wires);
+  wire_at[wires++] = static_cast<std::int8_t>(wire);
+}
+
+void Layout::remove(int wire) {
+  for (int p = position_of[wire]; p + 1 < wires; ++p) {
+    wire_at[p] = wire_at[p + 1];
+    position_of[wire_at[p]] = static_cast<std::int8_t>(p);
+  }
+  wire_at[--wires] = -1;
+  position_of[wire] = -1;
+}
+
+std::vector<Pass> plan_passes(const Gates& gates, std::uint64_t used, const BlockSizes& sizes, Layout& layout) {
+  const auto place_rest = [&] {
+    for (std::uint64_t rest = used; rest; rest &= rest - 1)
+      if (layout.position_of[std::countr_zero(rest)] < 0) layout.add(std::countr_zero(rest));
+  };
+  const int wires = std::popcount(used);
+  if (wires <= sizes.block_bits) {
+    place_rest();
+    return narrow_passes(gates, used, sizes, layout);
+  }
+  check_widths(gates, sizes);
+  std::vector<Chosen> chosen;
+  if (layout.wires == 0) {
+    std::uint64_t low = 0;
+    for (const std::uint64_t candidate : low_candidates(gates, used, sizes)) {
+      std::vector<Chosen> passes = choose(gates, used, candidate, sizes.block_bits, low ? chosen.size() : 0);
+      std::size_t ran = 0;
+      for (const Chosen& pass : passes) ran += pass.gates.size();
+      if (!low || (ran == gates.list.size() && passes.size() < chosen.size())) chosen = std::move(passes), low = candidate;
+      if (chosen.size() <= 2) break;
+    }
+    // Above the lowest, wires that are local often come first, so that they stay in the first-level cache.
+    std::vector<int> often(64, 0), rest;
+    for (const Chosen& pass : chosen)
+      for (int wire = 0; wire < 64; ++wire) often[wire] += pass.local >> wire & 1;
+    for (int wire = 0; wire < 64; ++wire) {
+      if (low >> wire & 1) layout.add(wire);
+      else if (used >> wire & 1) rest.push_back(wire);
+    }
+    std::stable_sort(rest.begin(), rest.end(), [&](int a, int b) { return often[a] > often[b]; });
+    for (const int wire : rest) layout.add(wire);
+  } else {
+    place_rest();
+    std::uint64_t low = 0;
+    for (int p = 0; p < sizes.chunk_bits; ++p) low |= bit(layout.wire_at[p]);
+    chosen = choose(gates, used, low, sizes.block_bits, 0);
+  }
+  std::vector<Pass> out;
+  for (const Chosen& part : chosen) {
+    std::uint64_t inner = 0;
+    int members = 0;
+    for (int p = 0; p < layout.wires && members < sizes.inner_bits; ++p)
+      if (part.local >> layout.wire_at[p] & 1) inner |= bit(layout.wire_at[p]), ++members;
+    Pass pass{part.local, {}, {}};
+    order_for_cache(gates, part.gates, inner, pass);
+    out.push_back(std::move(pass));
+  }
+  return out;
+}
+
+Stage compile(const Gates& gates, const Pass& pass, const Layout& layout, const BlockSizes& sizes, const KernelSet& kernels) {
+  std::vector<int> local;
+  if (layout.wires <= sizes.block_bits) {
+    for (int p = 0; p < layout.positions(); ++p) local.push_back(p);
+  } else {
+    for (int p = 0; p < layout.wires; ++p)
+      if (pass.local >> layout.wire_at[p] & 1) local.push_back(p);
+  }
+  Stage stage(layout.positions(), std::move(local), sizes.inner_bits, kernels);
+  const auto at = [&](int wire) { return layout.position_of[wire]; };
+  std::vector<std::pair<std::uint64_t, double>> terms;
+  std::vector<std::uint64_t> masks;
+  std::vector<double> angles;
+  std::vector<int> on;
+  for (const Step& step : pass.steps) {
+    const Gate& gate = gates.list[pass.order[step.first]];
+    const Complex* entries = gates.entries.data() + gate.values;
+    switch (gate.kind) {
+      case GateKind::Phases: {
+        terms.clear();
+        for (std::uint32_t k = 0; k < step.count; ++k) {
+          const Gate& part = gates.list[pass.order[step.first + k]];
+          for (std::uint32_t t = part.first; t < part.first + part.count; ++t)
+            terms.emplace_back(layout.placed(gates.masks[t]), gates.angles[t]);
+        }
+        if (step.count > 1) std::sort(terms.begin(), terms.end());
+        masks.clear(), angles.clear();
+        for (const auto& [mask, angle] : terms) {
+          if (!masks.empty() && masks.back() == mask) angles.back() += angle;
+          else masks.push_back(mask), angles.push_back(angle);
+        }
+        stage.diagonal(masks, angles);
+        break;
+      }
+      case GateKind::One:
+        stage.one(at(gate.a), entries, layout.placed(gate.control_mask), layout.placed(gate.control_value));
+        break;
+      case GateKind::Select: stage.select(at(gate.a), at(gate.b), entries); break;
+      case GateKind::Two:
+        stage.two(at(gate.a), at(gate.b), entries, layout.placed(gate.control_mask), layout.placed(gate.control_value));
+        break;
+      case GateKind::Many:
+      case GateKind::Table:
+        on.clear();
+        for (std::uint32_t k = gate.first; k < gate.first + gate.count; ++k) on.push_back(at(gates.wires[k]));
+        if (gate.kind == GateKind::Many) stage.many(on, entries);
+        else stage.table(on, entries);
+        break;
+    }
+  }
+  return stage;
+}
+
+}  // namespace qrex::dense
