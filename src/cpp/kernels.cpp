@@ -231,10 +231,11 @@ void many(const ManyBlock& b, float* re, float* im) {
   V* vi = reinterpret_cast<V*>(im);
   V x_re[1 << kMaxManyQubits], x_im[1 << kMaxManyQubits];
   each(walk, [&](std::uint64_t i) {
-    for (int row = 0; row < b.rows; ++row)
-      for (int f = 0; f < b.flips; ++f) {
-        x_re[row * b.flips + f] = flip_by<0>(vr[i + b.offset[row]], b.flip[f]);
-        x_im[row * b.flips + f] = flip_by<0>(vi[i + b.offset[row]], b.flip[f]);
+    for (int row = 0; row < b.rows; ++row) x_re[row * b.flips] = vr[i + b.offset[row]], x_im[row * b.flips] = vi[i + b.offset[row]];
+    for (int f = 1; f < b.flips; ++f)
+      for (int row = 0; row < b.rows; ++row) {
+        x_re[row * b.flips + f] = flip_by<0>(x_re[row * b.flips], b.flip[f]);
+        x_im[row * b.flips + f] = flip_by<0>(x_im[row * b.flips], b.flip[f]);
       }
     for (int row = 0; row < b.rows; ++row) {
       V sum_re = {}, sum_im = {};

@@ -207,21 +207,55 @@ void Lowering::many(std::size_t row, std::span<const std::int32_t> qubits) {
   if (qubits.size() > kWidestUnitary)
     throw std::invalid_argument("a matrix on " + std::to_string(qubits.size()) + " qubits: at most " +
                                 std::to_string(kWidestUnitary) + " are possible");
-  const std::vector<Complex> m = circuit_.matrix(row);
-  const std::size_t size = std::size_t{1} << qubits.size();
-  std::vector<int> on;
-  std::size_t flips = 0;
-  for (std::size_t k = 0; k < qubits.size(); ++k) {
-    Slot& slot = w_.qubits[qubits[k]];
-    on.push_back(wire(slot));
-    fuser_.close_all(bit(on.back()));
-    if (slot.value) flips |= std::size_t{1} << k;
-  }
-  if (!flips) return out_.many(on, m);
+  std::vector<Complex> m = circuit_.matrix(row);
+  std::vector<int> on(qubits.begin(), qubits.end());
+  std::size_t size = std::size_t{1} << on.size(), flips = 0, dense = 0;
+  for (std::size_t k = 0; k < on.size(); ++k)
+    if (w_.qubits[on[k]].value) flips |= std::size_t{1} << k;
   std::vector<Complex> turned(m.size());
   for (std::size_t r = 0; r < size; ++r)
-    for (std::size_t c = 0; c < size; ++c) turned[r * size + c] = m[(r ^ flips) * size + (c ^ flips)];
-  out_.many(on, turned);
+    for (std::size_t c = 0; c < size; ++c) {
+      turned[r * size + c] = m[(r ^ flips) * size + (c ^ flips)];
+      if (std::norm(turned[r * size + c]) > kZero * kZero) dense |= r ^ c;
+    }
+  m.swap(turned);
+  for (std::size_t k = on.size(); k-- > 0;) {  // diagonal on a qubit that is known: only one block acts
+    if (w_.qubits[on[k]].wire >= 0 || dense >> k & 1) continue;
+    const std::size_t low = (std::size_t{1} << k) - 1, half = size / 2;
+    turned.resize(half * half);
+    for (std::size_t r = 0; r < half; ++r)
+      for (std::size_t c = 0; c < half; ++c)
+        turned[r * half + c] = m[((r & ~low) << 1 | (r & low)) * size + ((c & ~low) << 1 | (c & low))];
+    m.swap(turned);
+    size = half;
+    dense = (dense & ~low) >> 1 | (dense & low);
+    on.erase(on.begin() + static_cast<std::ptrdiff_t>(k));
+  }
+  for (int& qubit : on) qubit = wire(w_.qubits[qubit]);
+  if (on.empty()) return;
+  if (on.size() == 1) return one(on[0], m.data());
+  if (on.size() == 2) return two(on[0], on[1], m.data());
+  for (const int wire : on) fuser_.close_all(bit(wire));
+  if (dense == 0) {
+    std::vector<Complex> diagonal(size);
+    for (std::size_t x = 0; x < size; ++x) diagonal[x] = m[x * size + x];
+    return out_.table(on, diagonal);
+  }
+  if (!std::has_single_bit(dense)) return out_.many(on, m);
+  // Diagonal on all but one: a gate on that one for each value of the others.
+  const int place = std::countr_zero(dense);
+  std::uint64_t mask = 0;
+  for (std::size_t k = 0; k < on.size(); ++k)
+    if (static_cast<int>(k) != place) mask |= bit(on[k]);
+  for (std::size_t x = 0; x < size; ++x) {
+    if (x & dense) continue;
+    std::uint64_t value = 0;
+    for (std::size_t k = 0; k < on.size(); ++k)
+      if (x >> k & 1) value |= bit(on[k]);
+    const std::size_t y = x | dense;
+    const Complex part[4] = {m[x * size + x], m[x * size + y], m[y * size + x], m[y * size + y]};
+    out_.one(on[place], part, mask, value, 1.0 + std::ldexp(9.3, -std::popcount(mask)));
+  }
 }
 
 }  // namespace
