@@ -6,6 +6,7 @@ the circuit in the form they like best. References: Qiskit Aer, prism-q and qsim
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ class AerPeer(_Peer):
     def __init__(self, method: str, threads: int, memory_bytes: int):
         from qiskit_aer import AerSimulator
 
+        logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)  # refusals are told by the outcome
         self.simulator = AerSimulator(method=method, max_parallel_threads=threads, max_memory_mb=memory_bytes >> 20)
 
     def prepare(self, circuit: QuantumCircuit, *, barriers: bool, hint: str = "") -> QuantumCircuit:

@@ -218,7 +218,7 @@ void Chain::sum(int first, std::span<const Scalar* const> zero, std::span<const 
     }
   }
   // `both` holds the two parts of what is right of the bond, one below the other.
-  Buffer both, weighed, next, density;
+  Buffer &both = both_, &weighed = weighed_, &next = next_, &density = density_;
   int width = 0;
   for (int k = count - 1; k >= 0; --k) {
     const int i = first + k;

@@ -89,8 +89,9 @@ class Chain {
   std::size_t memory_bytes_ = ~std::size_t{0};
   std::ptrdiff_t elements_ = 0;
   bool limited_ = false;
-  Buffer pair_, theta_, rows_, left_;  // scratch
-  std::vector<Buffer> grams_;          // of `sum`: three blocks per bond
+  Scratch pair_, theta_, rows_, left_;
+  Scratch both_, weighed_, next_, density_;
+  std::vector<Scratch> grams_;         // of `sum`: three blocks per bond
   std::vector<double> values_;
 };
 

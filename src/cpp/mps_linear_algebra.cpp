@@ -12,6 +12,7 @@ namespace {
 constexpr int kOwnProduct = 600;    // multiplications below which our own loops beat a library call
 constexpr int kOwnRows = 24;        // longest rows that our own orthogonalization takes
 constexpr int kOwnRotations = 7;    // largest rank whose columns our own rotations make orthogonal
+constexpr int kOwnEigen = 32;       // largest Hermitian matrix that our own eigensolver beats the library on
 constexpr double kOrthogonal = 1e-6;  // cosine after which one more rotation leaves nothing: convergence is quadratic
 constexpr int kMaxSweeps = 30;
 constexpr std::size_t kThreadedWork = 1u << 19;  // multiplications from which threads pay
@@ -110,7 +111,7 @@ void LinearAlgebra::adjoint_multiply(int m, int k, int n, const Scalar* a, const
 // a = Σ_k left_k ⊗ right_k with orthonormal right_k, the largest remaining row first, until the squared norm of
 // what remains is at most `stop`. left_ holds one row of m numbers per rank. Modified Gram-Schmidt; the pivot is
 // orthogonalized twice, which is enough.
-int LinearAlgebra::pivoted_rows(Scalar* a, int m, int n, double stop, double& rest) {
+QREX_CLONES int LinearAlgebra::pivoted_rows(Scalar* a, int m, int n, double stop, double& rest) {
   const int most = std::min(m, n);
   left_.resize(static_cast<std::size_t>(most) * m);
   right_.resize(static_cast<std::size_t>(most) * n);
@@ -179,7 +180,7 @@ int LinearAlgebra::pivoted_library(Scalar* a, int m, int n, double stop, double&
 }
 
 // One-sided Jacobi rotations (Hestenes) of the rows of left_, cyclic.
-void LinearAlgebra::rotate(int m, int n, int rank) {
+QREX_CLONES void LinearAlgebra::rotate(int m, int n, int rank) {
   for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
     double worst = 0;
     for (int a = 0; a + 1 < rank; ++a)
@@ -213,6 +214,7 @@ void LinearAlgebra::rotate(int m, int n, int rank) {
 }
 
 void LinearAlgebra::eigen(Scalar* matrix, int n) {
+  if (n <= kOwnEigen) return own_eigen(matrix, n);
   thread_count(static_cast<std::size_t>(n) * n * n);
   char vectors = 'V', lower = 'L';
   int info = 0, size = 2 * n + n * n, real_size = 1 + 5 * n + 2 * n * n, int_size = 3 + 5 * n;
@@ -302,19 +304,17 @@ Split LinearAlgebra::split_density(Scalar* density, int n, double threshold, int
   const double allowed = threshold * total;
   Split out;
   int rank = n;
-  bool own = n <= kOwnRows;
+  bool own = n <= kOwnRows, reduced = false;
   if (own) {
     gram_.resize(static_cast<std::size_t>(n) * n);
     std::copy(density, density + gram_.size(), gram_.data());
     double rest = 0;
     rank = pivoted_rows(gram_.data(), n, n, 1e-4 * allowed * allowed, rest);
     own = rank <= kOwnRotations;
-    if (own) {
-      rotate(n, n, rank);
-      out.discarded = std::sqrt(n * rest);
-    } else {
-      rank = n;
-    }
+    reduced = !own && 5 * rank <= 4 * n;
+    if (own) rotate(n, n, rank);
+    if (own || reduced) out.discarded = std::sqrt(n * rest);
+    else rank = n;
   }
   values.resize(rank);
   order_.resize(rank);
@@ -323,12 +323,24 @@ Split LinearAlgebra::split_density(Scalar* density, int n, double threshold, int
     for (int k = 0; k < rank; ++k) values[k] = std::sqrt(norm2(left_.data() + k * n, n));
     std::sort(order_.begin(), order_.end(), [&](int a, int b) { return values[a] > values[b]; });
   } else {
-    eigen(density, n);
-    for (int k = 0; k < n; ++k) values[k] = std::max(eigenvalues_[k], 0.0);
+    if (reduced) {  // what the density matrix does in the span of its rows
+      left_.resize(static_cast<std::size_t>(rank) * n);
+      gram_.resize(static_cast<std::size_t>(rank) * rank);
+      multiply(rank, n, n, right_.data(), density, left_.data());
+      multiply_adjoint(rank, n, rank, left_.data(), right_.data(), gram_.data());
+    }
+    eigen(reduced ? gram_.data() : density, rank);
+    for (int k = 0; k < rank; ++k) values[k] = std::max(eigenvalues_[k], 0.0);
     std::reverse(order_.begin(), order_.end());
   }
   truncate(allowed, limit, values, out);
   v.resize(static_cast<std::size_t>(out.rank) * n);
+  if (reduced) {  // the kept eigenvectors are the last rows, ascending: the order of the values follows
+    multiply(out.rank, rank, n, gram_.data() + static_cast<std::size_t>(rank - out.rank) * rank, right_.data(), v.data());
+    std::iota(order_.begin(), order_.end(), rank - out.rank);
+    gather_norms(out.rank, values);
+    return out;
+  }
   const Scalar* rows = own ? right_.data() : density;
   for (int k = 0; k < out.rank; ++k)
     std::copy_n(rows + static_cast<std::size_t>(order_[k]) * n, n, v.data() + static_cast<std::size_t>(k) * n);

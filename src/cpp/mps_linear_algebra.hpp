@@ -13,6 +13,13 @@
 #include <utility>
 #include <vector>
 
+// Loops in double precision that gain from wider registers are compiled twice; the loader picks.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define QREX_CLONES __attribute__((target_clones("default", "arch=x86-64-v3")))
+#else
+#define QREX_CLONES
+#endif
+
 namespace qrex::mps {
 
 using Scalar = std::complex<double>;
@@ -56,6 +63,17 @@ class Buffer {
   static constexpr std::size_t kKeep = 4096;
   Scalar* data_ = nullptr;
   std::size_t size_ = 0, capacity_ = 0;
+};
+
+// A buffer whose contents are nobody's: copies of its owner start with none.
+class Scratch : public Buffer {
+ public:
+  Scratch() = default;
+  Scratch(const Scratch&) : Buffer() {}
+  Scratch& operator=(const Scratch&) { return *this; }
+  Scratch(Scratch&&) noexcept = default;
+  Scratch& operator=(Scratch&&) noexcept = default;
+  using Buffer::operator=;
 };
 
 // Routines of a BLAS and LAPACK with 32-bit integers; all arguments by address, matrices column by column.
@@ -119,6 +137,7 @@ class LinearAlgebra {
   void truncate(double allowed, int limit, std::vector<double>& values, Split& out);
   void gather_norms(int kept, std::vector<double>& values);  // squared norms in, norms of those kept out
   void eigen(Scalar* matrix, int n);    // eigenvalues ascending in eigenvalues_, eigenvectors in the rows, conjugated
+  void own_eigen(Scalar* matrix, int n);  // the same for small n
   void thread_count(std::size_t work);
 
   Routines call_;

@@ -334,7 +334,11 @@ std::size_t Run::bytes() const {
   return sum;
 }
 
-double Run::infidelity() const { return std::min(1.0, lost_ * lost_); }
+double Run::infidelity() const {
+  double lost = lost_;
+  for (const auto& branch : branches_open_) lost = std::max(lost, branch->qubits.chain.lost());
+  return std::min(1.0, lost * lost);
+}
 
 double Run::probability(std::span<const std::uint8_t> bits) {
   if (!last_) throw std::invalid_argument("probabilities are known only where no random outcome split the state");

@@ -86,7 +86,7 @@ nb::tuple amplitudes(const Run& run) {
 void bind_sparse(nb::module_& m) {
   nb::class_<Run>(m, "SparseRun", "A circuit run on a map of its nonzero amplitudes.")
       .def(nb::init<nb::handle, std::uint64_t, std::uint64_t, std::size_t, int, int>(), "program"_a, "shots"_a,
-           "seed"_a, "memory_bytes"_a, "threads"_a = 1, "fused_bits"_a = 3)
+           "seed"_a, "memory_bytes"_a, "threads"_a = 1, "fused_bits"_a = 4)
       .def("advance", &advance, "seconds"_a,
            "Work for about that long: 1 done, 0 more to do, -1 stopped before passing memory_bytes.")
       .def("counts", &counts, "Shots by bit string, classical bit 0 rightmost.")

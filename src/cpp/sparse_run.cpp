@@ -1,7 +1,6 @@
 #include "sparse_run.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -23,24 +22,6 @@ double now() {
 }
 
 }  // namespace
-
-Random::Random(std::uint64_t seed) {
-  for (std::uint64_t& word : state_) {
-    std::uint64_t z = seed += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    word = z ^ z >> 31;
-  }
-}
-
-std::uint64_t Random::next() {
-  auto& s = state_;
-  const std::uint64_t out = std::rotl(s[0] + s[3], 23) + s[0], t = s[1] << 17;
-  s[2] ^= s[0], s[3] ^= s[1], s[1] ^= s[2], s[0] ^= s[3];
-  s[2] ^= t;
-  s[3] = std::rotl(s[3], 45);
-  return out;
-}
 
 Run::Run(nanobind::handle program, std::uint64_t shots, std::uint64_t seed, std::size_t memory, int threads,
          int fused_bits)

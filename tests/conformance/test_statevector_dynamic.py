@@ -13,7 +13,7 @@ from qrex.circuits.flattening import flatten
 from qrex.engines import Allotment, Job
 from qrex.engines.statevector import StateVectorEngine
 
-from .families import exact_distribution
+from .oracle import exact_distribution
 
 ROOM = Allotment(threads=2, memory_bytes=1 << 30)
 

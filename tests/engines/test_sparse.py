@@ -378,6 +378,8 @@ def test_an_unfollowed_circuit_is_refused():
     with circuit.while_loop((circuit.clbits[0], 0)):
         circuit.h(0)
         circuit.measure(0, 0)
+    support = SparseEngine({}).supports(profile_circuit(named(circuit)))
+    assert not support.supported and "while" in support.reason
     with pytest.raises(EngineError, match="while"):
         sample(circuit)
 

@@ -25,19 +25,21 @@ CONSTANT_NAMES = (
     "per_amplitude_row",  # a row that keeps the number of amplitudes, per amplitude
     "per_amplitude_branching",  # a row that combines amplitudes, per amplitude, in cache
     "per_amplitude_pass",  # the same where the state is larger than a cache
-    "per_shot_bit",  # a bit of one sampled shot
+    "per_shot",  # drawing one shot from 2048 amplitudes, by bisection
+    "per_outcome_bit",  # a classical bit of one distinct outcome
     "calibrated_threads",
 )
 
-# Rows that combine amplitudes, unless their angle makes them permutations.
-_BRANCHING = frozenset(
-    ["h", "sx", "sxdg", "rx", "ry", "r", "u", "u2", "u3", "ch", "csx", "crx", "cry", "cu", "cu3", "ecr", "rxx", "ryy",
-     "rzx", "xx_minus_yy", "xx_plus_yy", "mcu", "unitary"]
-)  # fmt: skip
-_FIXED_BYTES = 1 << 20  # the first chunks and tables
-_BYTES_PER_ROW = 300
+# Rows that combine amplitudes, unless their angle makes them permutations, by their cost against a one-qubit row.
+_ONE = ("h", "sx", "sxdg", "rx", "ry", "r", "u", "u2", "u3", "ch", "csx", "crx", "cry", "cu", "cu3", "mcu")
+_TWO = ("ecr", "rxx", "ryy", "rzx", "xx_minus_yy", "xx_plus_yy", "unitary")
+_BRANCHING = dict.fromkeys(_ONE, 1.0) | dict.fromkeys(_TWO, 2.5)
+_BYTES_PER_ROW = 150
+_SCRATCH_BYTES = 500_000  # of one thread, where states are partitioned
+_CHUNK = 2048  # amplitudes, as in the compiled code
 _MOST_LOG2 = 60.0
 _CACHE_LOG2 = 11.5  # larger states are partitioned
+_DRAWN_LOG2 = 11.0  # size of the state that `per_shot` is measured on
 
 
 def result_bytes(width: int, shots: int) -> int:
@@ -48,26 +50,38 @@ def result_bytes(width: int, shots: int) -> int:
 
 def modelled_cost(constants: Mapping[str, float], profile: Profile, threads: int) -> tuple[float, int]:
     """Seconds and bytes for the largest state that the bound on nonzero amplitudes allows."""
-    log2_size = min(profile.log2_support, float(profile.active_qubits), _MOST_LOG2)
+    log2_size = max(0.0, min(profile.log2_support, float(profile.active_qubits), _MOST_LOG2))
     size = 2.0**log2_size
     rows = float(profile.instructions or sum(profile.gate_counts.values()))
-    branching = float(sum(count for name, count in profile.gate_counts.items() if name in _BRANCHING))
-    gates = max(profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates, branching)
+    counts = profile.gate_counts
+    branching = float(sum(counts.get(name, 0) for name in _BRANCHING))
+    combined = float(sum(counts.get(name, 0) * share for name, share in _BRANCHING.items()))
+    gates = float(profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates)
     combining = constants["per_amplitude_pass" if log2_size > _CACHE_LOG2 else "per_amplitude_branching"]
-    swept = size * (constants["per_amplitude_row"] * (gates - branching) + combining * branching)
+    swept = size * (constants["per_amplitude_row"] * max(gates - branching, 0.0) + combining * combined)
     seconds = constants["fixed"] + constants["per_row"] * rows
+    outcomes = size
     if profile.needs_trajectories:
         # Every shot may part from the others at the first random outcome.
-        parts = min(float(profile.shots), 2.0 ** min(profile.measurements + profile.resets, 40))
+        outcomes = 2.0 ** min(profile.measurements + profile.resets, _MOST_LOG2)
+        parts = min(float(profile.shots), outcomes)
         seconds += (constants["per_row_again"] * rows + swept) * parts
     else:
-        usable = min(float(max(threads, 1)), max(1.0, size / 2**14))
-        seconds += swept / usable
-    seconds += constants["per_shot_bit"] * profile.shots * (profile.num_clbits + 8)
-    words = math.ceil(max(profile.active_qubits, 1) / 64)
-    state = 2.0 * (8 * words + 16) * size * (1.0 if size <= 2**11 else 1.15)
+        seconds += swept / min(float(max(threads, 1)), max(1.0, size / 2**14))
+    distinct = min(float(profile.shots), outcomes, 2.0 ** min(profile.num_clbits, _MOST_LOG2))
+    draws = profile.shots * min(log2_size, _DRAWN_LOG2) / _DRAWN_LOG2  # none from a basis state
+    seconds += constants["per_shot"] * draws + constants["per_outcome_bit"] * distinct * profile.num_clbits
     counting = result_bytes(profile.num_clbits, profile.shots)
-    return seconds, int(_FIXED_BYTES + _BYTES_PER_ROW * rows + state + counting)
+    return seconds, int(_BYTES_PER_ROW * rows + _state_bytes(size, profile.active_qubits, threads) + counting)
+
+
+def _state_bytes(size: float, num_qubits: int, threads: int) -> float:
+    """Chunks of amplitudes, taken in growing groups, and the records of a partitioned pass."""
+    amplitude = 8 * math.ceil(max(num_qubits, 1) / 64) + 16
+    if size <= _CHUNK:
+        return 2.0 * _CHUNK * amplitude
+    chunks = size / _CHUNK + 1.0
+    return (chunks + min(0.15 * chunks, 64.0)) * _CHUNK * amplitude + 1.25 * size * amplitude + threads * _SCRATCH_BYTES
 
 
 def measured_constants(threads: int) -> dict[str, float]:
@@ -94,15 +108,16 @@ def measured_constants(threads: int) -> dict[str, float]:
     swept -= best_seconds(lambda: _run(_program(wide, 0, spread), 1)) + rows / 4000 * len(copies)
     branching = [(ry, (k % 10,)) if k % 2 else (cx, (k % 10, (k + 3) % 10)) for k in range(120)]
     mixed = best_seconds(lambda: _run(_program(wide, 0, spread + branching), 1))
-    many = [(h, (k,)) for k in range(15)]
-    filled = best_seconds(lambda: _run(_program(wide, 0, many), 1))
-    passes = [(ry, (5 * k % 15,)) for k in range(1, 16)]
-    passed = best_seconds(lambda: _run(_program(wide, 0, many + passes), 1)) - filled
+    # Ring after ring of controlled flips keeps one-qubit rows from being multiplied.
+    layer = [row for k in range(15) for row in ((ry, (k,)), (cx, (k, (k + 1) % 15)))]
+    filled = best_seconds(lambda: _run(_program(wide, 0, layer), 1))
+    passed = best_seconds(lambda: _run(_program(wide, 0, 2 * layer), 1)) - filled
 
     bits = [(h, (k,)) for k in range(11)] + [(MEASURE, (k % 11,)) for k in range(200)]
-    drawn = best_seconds(lambda: _run(_program(11, 200, bits), 1000)) - best_seconds(
-        lambda: _run(_program(11, 200, bits), 1)
-    )
+    few, many = _program(11, 1, bits[:12]), _program(11, 200, bits)
+    drawn = best_seconds(lambda: _run(few, 20_000)) - best_seconds(lambda: _run(few, 1))
+    outcomes = 800  # of 1000 draws from 2048
+    told = best_seconds(lambda: _run(many, 1000)) - best_seconds(lambda: _run(many, 1))
     found = {
         "fixed": fixed,
         "per_row": rows / 4000,
@@ -110,7 +125,8 @@ def measured_constants(threads: int) -> dict[str, float]:
         "per_amplitude_row": swept / (400 << 10),
         "per_amplitude_branching": mixed / (60 << 10),
         "per_amplitude_pass": passed / (15 << 15),
-        "per_shot_bit": drawn / 200_000,
+        "per_shot": drawn / 20_000,
+        "per_outcome_bit": told / (outcomes * 200),
     }
     return {name: max(value, 1e-12) for name, value in found.items()} | {"calibrated_threads": float(threads)}
 

@@ -22,8 +22,8 @@ from qrex.units import format_bytes
 
 __all__ = ["SparseEngine", "SparseRun", "nonzero_amplitudes"]
 
-FUSED_BITS = 3
-"""Bits that a block of fused gates may change: fewer passes against larger groups; 3 measured best."""
+FUSED_BITS = 4
+"""Bits that a block of fused gates may change: fewer passes against larger groups; 4 measured best."""
 
 _SLICE_SECONDS = 0.01
 _MASK64 = (1 << 64) - 1
@@ -39,7 +39,9 @@ class SparseEngine:
         self.constants = dict(constants)
 
     def supports(self, profile: Profile) -> Support:
-        return Support(not profile.obstacle, profile.obstacle)
+        if profile.obstacle:
+            return Support(False, profile.obstacle)
+        return Support(True)
 
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost:
         """An upper bound, from the bound on nonzero amplitudes. EngineError where constants are missing."""
