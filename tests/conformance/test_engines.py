@@ -195,7 +195,7 @@ def test_a_long_run_is_given_up_midway(engine):
     if getattr(engine, "one_call", False):
         pytest.skip("one call into another library: it says so, and only the end of its process stops it")
     clifford = not supports(engine, FAMILIES["random"]()).supported
-    circuit = brickwork(40 if clifford else 18, 40, clifford=clifford)
+    circuit = brickwork(40 if clifford else 21, 40, clifford=clifford)
     reports = []
 
     def cancel(fraction: float) -> None:

@@ -12,7 +12,7 @@ from qiskit.quantum_info import Operator, Statevector, random_unitary
 from qrex import _kernels
 from qrex.circuits.flattening import flatten
 from qrex.engines import Allotment, Job
-from qrex.engines.mps import MAX_INFIDELITY, MatrixProductEngine
+from qrex.engines.mps import MatrixProductEngine
 from qrex.engines.mps.linear_algebra import routines
 from qrex.errors import EngineError, MemoryLimitError
 from qrex.profile import profile_circuit
@@ -142,18 +142,6 @@ def test_bonds_limited_by_memory_end_the_run():
     circuit = brickwork(40, 30)
     with pytest.raises(MemoryLimitError, match="bond"):
         run(circuit, room=Allotment(threads=1, memory_bytes=18 << 20))
-
-
-def test_bonds_limited_by_memory_are_fine_while_little_is_lost():
-    """The same limit with a tail of weights that may go: an answer with a stated infidelity."""
-    circuit = brickwork(8, 2)
-    for left in range(7):
-        circuit.rzz(0.02, left, left + 1)
-    with pytest.raises(_kernels.MatrixProductMemoryLimit):
-        compiled(circuit, memory=16 * 52 * 4)
-    kept = compiled(circuit, memory=16 * 52 * 9)
-    lost = 1 - fidelity(kept, circuit)
-    assert 1e-9 < lost <= kept.infidelity <= MAX_INFIDELITY
 
 
 def test_branches_share_what_they_have_in_common():

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qrex.balance.routing import DEFAULT_MAX_INFIDELITY, Refine, Route, route
 from qrex.engines import Allotment, Cost, Engine
-from qrex.profile.analysis import Analysis
+
+if TYPE_CHECKING:
+    from qrex.profile.analysis import Analysis
 
 __all__ = ["CLASSICAL", "Plan", "plan_circuit", "seconds_on"]
 

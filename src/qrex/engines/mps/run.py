@@ -53,6 +53,7 @@ class MatrixProductRun:
                 f" besides the state; {format_bytes(allotment.memory_bytes)} are allotted"
             )
         self._besides = BASE_BYTES + program.nbytes
+        self._fraction = 0.0
         self._run = _kernels.MatrixProductRun(
             program, dict(routines()), job.shots, job.seed & (2**64 - 1), allotment.threads, room, threshold,
             MAX_INFIDELITY, seconds_per_product,
@@ -60,7 +61,9 @@ class MatrixProductRun:
 
     def advance(self, seconds: float) -> Stage:
         done, fraction, bond, held, forecast = self._guarded(lambda: self._run.advance(seconds))
-        return Stage(done, fraction, bond, held + self._besides, forecast)
+        # Work that a branch adds is known only when it splits off: what was reached stays reached.
+        self._fraction = max(self._fraction, fraction)
+        return Stage(done, self._fraction, bond, held + self._besides, forecast)
 
     def finish(self, progress: Progress) -> Counts:
         while not self._guarded(lambda: self._run.sample(SLICE_SECONDS)):
