@@ -14,9 +14,11 @@ from typing import Any
 from qiskit import QuantumCircuit, qpy
 from routing_contenders import Answer, OutOfMemory, Refused, Stopped
 
+from qrex.balance import CLASSICAL
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Job
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
+from qrex.execute.solving import SolveRequest, solve
 
 __all__ = ["MAX_INFIDELITY", "OURS", "Ours", "engine_names"]
 
@@ -46,7 +48,8 @@ class Ours:
     def prepare(self, circuit: QuantumCircuit, *, barriers: bool, hint: str = "") -> tuple[Any, str | None]:
         """Serialized, so that every run gets objects that nobody has looked into. `hint`: the engine that
         answered before, for a mirror."""
-        engine = self.engine or (hint or None if barriers else None)
+        answered = hint if hint and hint != CLASSICAL else None
+        engine = self.engine or (answered if barriers else None)
         buffer = io.BytesIO()
         qpy.dump(circuit, buffer)
         return (circuit if buffer.tell() > _RELOADED_BYTES else buffer.getvalue()), engine
@@ -69,33 +72,11 @@ class Ours:
 
         allotment = Allotment(self.threads, self.memory_bytes, wall_seconds=limit_seconds)
         try:
-            answer = _solve(Job(circuit, shots, seed), self.constants, allotment, engine, progress)
+            request = SolveRequest(Job(circuit, shots, seed), self.constants, allotment, MAX_INFIDELITY, engine)
+            answer = solve(request, progress)
         except (MemoryLimitError, MemoryError) as error:
             raise OutOfMemory(str(error)) from error
         except (InfeasibleError, EngineError) as error:
             raise Refused(str(error)) from error
-        kept = ("engine", "predicted_seconds", "predicted_bytes", "decision_seconds")
+        kept = ("engine", "predicted_seconds", "predicted_bytes", "decision_seconds", "certain")
         return Answer(answer["counts"], answer["metadata"].get("infidelity"), {name: answer[name] for name in kept})
-
-
-def _solve(job: Job, constants: Constants, allotment: Allotment, engine: str | None, progress) -> dict[str, Any]:
-    # STAND-IN until solve lands
-    from qrex.balance import route
-    from qrex.engines.registry import available_engines
-    from qrex.profile import profile_circuit
-
-    began = time.perf_counter()
-    engines = available_engines(constants)
-    if engine:
-        engines = {engine: engines[engine]}
-    chosen = route(profile_circuit(job.circuit, job.shots), engines, allotment, MAX_INFIDELITY)
-    decided = time.perf_counter() - began
-    answer = engines[chosen.engine].run(job, allotment, progress)
-    return {
-        "counts": answer.counts,
-        "metadata": answer.metadata,
-        "engine": chosen.engine,
-        "predicted_seconds": chosen.cost.seconds,
-        "predicted_bytes": chosen.cost.peak_bytes,
-        "decision_seconds": decided,
-    }
