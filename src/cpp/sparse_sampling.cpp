@@ -9,7 +9,7 @@
 namespace qrex::sparse {
 namespace {
 
-constexpr int kBucketBits = 12;
+constexpr int kMostBucketBits = 18, kMembersBits = 6;  // about 64 amplitudes in a bucket: few are sorted per shot
 constexpr std::size_t kBatch = 1 << 18;  // amplitudes sorted at a time
 
 }  // namespace
@@ -65,10 +65,11 @@ void Run::sample_large() {
   const auto& chunks = branch_.state.chunks;
   if (plan_.finals.empty()) return record(chunks[0].keys, branch_.shots);
   const std::uint32_t n = plan_.words;
-  const std::size_t buckets = std::size_t{1} << kBucketBits;
+  const int bucket_bits = std::clamp<int>(std::bit_width(size_) - kMembersBits, 4, kMostBucketBits);
+  const std::size_t buckets = std::size_t{1} << bucket_bits;
   const int workers = size_ > (1 << 16) ? threads_ : 1;
   const auto bucket_of = [&](const Chunk& chunk, std::uint32_t i) {
-    return key_hash(chunk.keys + std::size_t{i} * n, n) >> (64 - kBucketBits);
+    return key_hash(chunk.keys + std::size_t{i} * n, n) >> (64 - bucket_bits);
   };
   std::vector<std::vector<std::uint64_t>> sums(workers, std::vector<std::uint64_t>(2 * buckets));
   parallel_for(chunks.size(), workers, [&](int worker, std::uint64_t c) {

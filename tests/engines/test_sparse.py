@@ -330,6 +330,22 @@ def test_seeds_and_threads():
         assert first != sample(program, seed=4).counts
 
 
+def test_samples_of_a_state_of_many_chunks():
+    """4096 amplitudes lie in two chunks, whose order threads decide: sampling must not depend on it."""
+    circuit = QuantumCircuit(12)
+    random = np.random.default_rng(2)
+    for _ in range(2):
+        for qubit in range(12):
+            circuit.u(*random.uniform(0, 6, 3), qubit)
+        for qubit in range(11):
+            circuit.cx(qubit, qubit + 1)
+    expected = Statevector(circuit).probabilities_dict()
+    circuit.measure_all()
+    counts = sample(circuit, 50_000, 5).counts
+    assert counts == sample(circuit, 50_000, 5, Allotment(3, 1 << 30)).counts
+    assert p_value(counts, expected, 50_000) > 1e-6
+
+
 def grown(num_qubits: int) -> QuantumCircuit:
     circuit = QuantumCircuit(num_qubits, 1)
     for qubit in range(num_qubits):
