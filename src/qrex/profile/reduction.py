@@ -116,21 +116,28 @@ def join(reduced: Reduced, part_counts: Sequence[Mapping[str, int]], shots: int,
     if not len(reduced.coin_bits) and len(part_counts) <= 1:
         return _placed(reduced, part_counts, shots, ones)
     random = np.random.default_rng([seed, 0x6A01])
-    # Characters, one row per string position: columns are joined to strings at the end.
-    text = np.full((width, shots), ord("0"), dtype=np.uint8)
-    coins = random.random((len(reduced.coin_bits), shots), dtype=np.float64) < reduced.coin_ones[:, None]
-    text[width - 1 - reduced.coin_bits] += coins.astype(np.uint8)
+    # One row of bits per string position: strings are made of those that differ.
+    bits = np.zeros((width, shots), dtype=np.uint8)
+    bits[width - 1 - reduced.coin_bits] = random.random((len(reduced.coin_bits), shots)) < reduced.coin_ones[:, None]
     for index, (part, counts) in enumerate(zip(reduced.parts, part_counts, strict=True)):
-        keys = _characters(counts, len(part.clbits))
+        keys = _characters(counts, len(part.clbits)) - np.uint8(ord("0"))
         which = np.repeat(np.arange(len(keys)), np.fromiter(counts.values(), dtype=np.int64, count=len(keys)))
         if index:  # one of them may stay sorted: only how they meet matters
             random.shuffle(which)
         rows, columns = _columns(reduced, part)
-        text[rows] = keys.T[columns][:, which]
-    text[ones] = ord("1")
-    whole = np.ascontiguousarray(text.T)
-    tally = Counter(whole.view(f"V{width}").ravel().tolist())
-    return {key.decode("ascii"): count for key, count in tally.items()}
+        bits[rows] = keys.T[columns][:, which]
+    bits[ones] = 1
+    packed = np.zeros((shots, -(-width // 64) * 8), dtype=np.uint8)
+    packed[:, : -(-width // 8)] = np.packbits(bits, axis=0).T
+    if width <= 64:
+        codes, tally = np.unique(packed.view(np.uint64), return_counts=True)
+        distinct, numbers = codes.view(np.uint8).reshape(len(codes), -1), tally.tolist()
+    else:
+        counted = Counter(packed.view(f"V{packed.shape[1]}").ravel().tolist())
+        distinct = np.frombuffer(b"".join(counted), dtype=np.uint8).reshape(len(counted), -1)
+        numbers = list(counted.values())
+    text = (np.unpackbits(distinct, axis=1, count=width) + np.uint8(ord("0"))).tobytes().decode("ascii")
+    return {text[row * width : (row + 1) * width]: count for row, count in enumerate(numbers)}
 
 
 def _placed(reduced: Reduced, part_counts: Sequence[Mapping[str, int]], shots: int, ones: list[int]) -> dict[str, int]:
