@@ -398,18 +398,3 @@ def test_an_unfollowed_circuit_is_refused():
     assert not support.supported and "while" in support.reason
     with pytest.raises(EngineError, match="while"):
         sample(circuit)
-
-
-def test_estimates_follow_the_support():
-    constants = {name: 1e-8 for name in SparseEngine.constant_names}
-    costs = [
-        SparseEngine(constants).estimate(profile_circuit(named(grown(size)), 1000), ROOM) for size in (10, 30)
-    ]
-    assert all(cost.upper_bound for cost in costs)
-    assert costs[0].seconds < costs[1].seconds and costs[0].peak_bytes < costs[1].peak_bytes
-
-
-def test_calibration_gives_every_constant():
-    constants = SparseEngine.calibrate(1)
-    assert set(constants) == set(SparseEngine.constant_names)
-    assert all(value > 0 for value in constants.values())
