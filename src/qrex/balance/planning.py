@@ -44,9 +44,9 @@ class Plan:
     guarded: bool
 
     @property
-    def raced(self) -> bool:
-        """Whether the seconds hold only if no contender overtakes."""
-        return any(len(found.contenders) > 1 for found in self.routes)
+    def tried(self) -> tuple[str, ...]:
+        """Every engine that takes part."""
+        return tuple(dict.fromkeys(name for found in self.routes for name in (found.engine, *found.contenders)))
 
 
 def plan_circuit(

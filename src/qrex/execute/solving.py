@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from qrex.balance import CLASSICAL, DEFAULT_MAX_INFIDELITY, Plan, Route, plan_circuit, route
+from qrex.balance import CLASSICAL, DEFAULT_MAX_INFIDELITY, Plan, Refinement, Route, plan_circuit, route
 from qrex.engines import Allotment, Counts, Engine, Job, SteppedEngine
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
@@ -50,8 +50,12 @@ class SolveRequest:
     max_infidelity: float = DEFAULT_MAX_INFIDELITY
     engine: str | None = None
     excluded: tuple[str, ...] = ()
-    prepared: Prepared | None = field(default=None)
-    refinement: Any = None
+    prepared: Prepared | None = None
+    refinement: Refinement | None = None
+
+    def granted(self, threads: int, memory_bytes: int) -> SolveRequest:
+        """The same within what the pool grants."""
+        return replace(self, allotment=replace(self.allotment, threads=threads, memory_bytes=memory_bytes))
 
 
 def prepare(request: SolveRequest) -> Prepared:
@@ -135,6 +139,8 @@ class _Solver:
                 "predicted_seconds": chosen.cost.seconds,
                 "predicted_bytes": chosen.cost.peak_bytes,
                 "certain": not chosen.guarded,
+                "upper_bound": chosen.cost.upper_bound,
+                "engine_seconds": None,
             }
             began = time.perf_counter()
             try:
@@ -152,16 +158,25 @@ class _Solver:
             return answer
 
     def _run(self, job: Job, chosen: Route, record: dict, progress: Progress) -> tuple[Counts, str]:
-        allotment = self.request.allotment
         if not chosen.contenders:
-            return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
+            return self._alone(job, chosen, record, progress)
         winner, racers = self._race(job, chosen, progress)
         record["race"] = {racer.name: _told(racer) for racer in racers}
         _predict(record, chosen, winner, racers)
         if winner is not None:
             assert winner.run is not None
             return winner.run.finish(progress), winner.name
-        return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
+        return self._alone(job, chosen, record, progress)
+
+    def _alone(self, job: Job, chosen: Route, record: dict, progress: Progress) -> tuple[Counts, str]:
+        began = time.perf_counter()
+        answer = self.engines[chosen.engine].run(job, self.request.allotment, progress)
+        record |= {
+            "engine_seconds": time.perf_counter() - began,
+            "model_seconds": chosen.cost.seconds,
+            "model_bytes": chosen.cost.peak_bytes,
+        }
+        return answer, chosen.engine
 
     def _race(self, job: Job, chosen: Route, progress: Progress) -> tuple[Racer | None, list[Racer]]:
         allotment = self.request.allotment

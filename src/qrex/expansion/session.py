@@ -26,6 +26,7 @@ from qrex.circuits import Circuit, Workload
 from qrex.errors import InfeasibleError, InputError
 from qrex.execute import Pool, Task, UnitRunner, WorkUnit, dispatch_constants
 from qrex.execute.jobs import open_qpu_once, warm_engines
+from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
 from qrex.store import Store
 from qrex.telemetry import StageProgress
@@ -115,6 +116,11 @@ class Session:
                 "ask for less with --memory or in the platform file"
             )
         return asked
+
+    @property
+    def room_bytes(self) -> int:
+        """What one run may use when it has all the memory: what a worker holds itself is not its to use."""
+        return max(0, self.memory_bytes - WORKER_BYTES - SLACK_BYTES)
 
     @property
     def share_bytes(self) -> int:

@@ -13,12 +13,11 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
-from qrex.balance import Plan, pack, seconds_on
-from qrex.balance import Task as PackingTask
+from qrex.balance import Plan, seconds_on
 from qrex.circuits import Circuit
-from qrex.engines import Allotment, Job
+from qrex.engines import Allotment, Cost, Engine, Job
 from qrex.engines.registry import available_engines
-from qrex.errors import InfeasibleError
+from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.session import Session
@@ -105,21 +104,43 @@ def run_expanded(
     began = monotonic()
     planned = plan_routes(session, _distinct(session.simulated), engine)
     circuits = [c for c in planned.circuits if c.id in planned.prepared]
-    if side_by_side:
-        threads = _packed_threads(session, circuits, planned)
-        title, mode = "Simulate, engines chosen, side by side", "side by side"
-    else:
-        threads = {circuit.id: session.cores for circuit in circuits}
-        title, mode = "Simulate, engines chosen", "alone"
-    order = {name: place for place, name in enumerate(threads)}
+    title, mode = ("Simulate, engines chosen, side by side", "side by side") if side_by_side else (
+        "Simulate, engines chosen", "alone"
+    )  # fmt: skip
     owner = _pass_id(circuits) if timed else ""
-    units = [
-        _planned_unit(session, circuit, planned.prepared[circuit.id], threads[circuit.id], mode, engine,
-                      probes.get(circuit.id, ()), owner)
-        for circuit in sorted(circuits, key=lambda c: order[c.id])
-    ]  # fmt: skip
+    built = available_engines(session.constants.values)
+
+    def unit(circuit: Circuit, found: Prepared, excluded: tuple[str, ...] = ()) -> WorkUnit:
+        seconds = _seconds_by_threads(session, found, built) if side_by_side else None
+        probe = probes.get(circuit.id, ())
+        return _planned_unit(session, circuit, found, mode, engine, excluded, probe, owner, seconds)
+
+    longest_first = sorted(circuits, key=lambda c: -planned.prepared[c.id].plan.cost.seconds)
+    units = [unit(circuit, planned.prepared[circuit.id]) for circuit in longest_first]
     decision_seconds = monotonic() - began
-    return _run(session, title, units, planned.routes, planned.refused, decision_seconds, side_by_side=side_by_side)
+
+    def elsewhere(name: str) -> WorkUnit | None:
+        """The circuit on engines that its first plan did not try; None where none is left."""
+        circuit = next(c for c in circuits if c.id == name)
+        tried = planned.prepared[name].plan.tried
+        try:
+            found = prepare(_to_plan(session, circuit, engine, tried))
+        except (InfeasibleError, EngineError):
+            return None
+        return unit(circuit, found, tried)
+
+    return _run(
+        session, title, units, planned.routes, planned.refused, decision_seconds, elsewhere, side_by_side=side_by_side
+    )
+
+
+def _to_plan(session: Session, circuit: Circuit, engine: str | None, excluded: tuple[str, ...] = ()) -> SolveRequest:
+    whole = Allotment(threads=session.cores, memory_bytes=session.room_bytes)
+    job = Job(circuit, session.shots_of(circuit), 0)
+    return SolveRequest(
+        job, session.constants.values, whole, session.settings.infidelity, engine, excluded,
+        refinement=session.refinement,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +158,12 @@ class PlannedRoutes:
 
 def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | None = None) -> PlannedRoutes:
     """Reduce every circuit and choose its engines, or `engine`, with all cores and memory at hand."""
-    whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
     prepared: dict[str, Prepared] = {}
     refused: dict[str, str] = {}
+    _ = session.room_bytes  # more memory than there is refuses the whole workload, not its circuits
     for circuit in circuits:
-        job = Job(circuit, session.shots_of(circuit), 0)
         try:
-            prepared[circuit.id] = prepare(
-                SolveRequest(job, session.constants.values, whole, session.settings.infidelity, engine)
-            )
+            prepared[circuit.id] = prepare(_to_plan(session, circuit, engine))
         except InfeasibleError as error:
             refused[circuit.id] = str(error)
     return PlannedRoutes(tuple(circuits), prepared, refused)
@@ -161,19 +179,18 @@ def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
     return tuple({circuit.id: circuit for circuit in circuits}.values())
 
 
-def _packed_threads(session: Session, circuits: Sequence[Circuit], planned: PlannedRoutes) -> dict[str, int]:
-    """Threads by circuit id, in the order in which to start."""
-    engines = available_engines(session.constants.values)
-    tasks = []
-    for circuit in circuits:
-        found = planned.prepared[circuit.id]
-        seconds = {session.cores: found.plan.cost.seconds}
-        for threads in range(1, session.cores):
-            seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.memory_bytes)
-        tasks.append(PackingTask(circuit.id, seconds, _limit(session, found.plan)))
-    schedule = pack(tasks, session.cores, session.memory_bytes)
-    placed = sorted(schedule.placements, key=lambda placement: placement.start_seconds)
-    return {placement.task_id: placement.threads for placement in placed}
+_SHORT_SECONDS = 0.02
+_LEAST_BYTES = 64 * 2**20  # a warm worker grows by less than a small run needs
+
+
+def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str, Engine]) -> dict[int, float]:
+    """What the pool decides the number of threads by; a short run gets one."""
+    if found.plan.cost.seconds < _SHORT_SECONDS:
+        return {1: found.plan.cost.seconds}
+    seconds = {session.cores: found.plan.cost.seconds}
+    for threads in range(1, session.cores):
+        seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
+    return seconds
 
 
 _LIMIT_FACTOR = 1.5
@@ -182,28 +199,29 @@ _LIMIT_FLOOR_BYTES = 256 * 2**20
 
 def _limit(session: Session, chosen: Plan) -> int:
     """Memory allotted to a run: its predicted peak with room for error, never more than there is."""
-    return min(session.memory_bytes, int(_LIMIT_FACTOR * chosen.cost.peak_bytes) + _LIMIT_FLOOR_BYTES)
+    return min(session.room_bytes, int(_LIMIT_FACTOR * chosen.cost.peak_bytes) + _LIMIT_FLOOR_BYTES)
 
 
 def _planned_unit(
     session: Session,
     circuit: Circuit,
     prepared: Prepared,
-    threads: int,
     mode: str,
     engine: str | None,
+    excluded: tuple[str, ...],
     probe: tuple[str, ...],
     owner: str,
+    seconds: Mapping[int, float] | None,
 ) -> WorkUnit:
     """A circuit that was planned here. Its parts travel as arrays; the circuit itself only where it runs whole."""
-    allotment = Allotment(threads=threads, memory_bytes=_limit(session, prepared.plan))
+    allotment = Allotment(threads=session.cores, memory_bytes=_limit(session, prepared.plan))
     job = _job(session, circuit, probe)
     if not prepared.plan.whole:
         job = replace(job, circuit=None, label=circuit.name)
     request = SolveRequest(
-        job, session.constants.values, allotment, session.settings.infidelity, engine, prepared=prepared
+        job, session.constants.values, allotment, session.settings.infidelity, engine, excluded, prepared
     )
-    return _unit(session, circuit, request, prepared.plan.engine, mode, owner)
+    return _unit(session, circuit, request, prepared.plan.engine, mode, owner, seconds)
 
 
 def _job(session: Session, circuit: Circuit, probe: tuple[str, ...] = ()) -> Job:
@@ -211,7 +229,13 @@ def _job(session: Session, circuit: Circuit, probe: tuple[str, ...] = ()) -> Job
 
 
 def _unit(
-    session: Session, circuit: Circuit, request: SolveRequest, engine: str, mode: str, owner: str = ""
+    session: Session,
+    circuit: Circuit,
+    request: SolveRequest,
+    engine: str,
+    mode: str,
+    owner: str = "",
+    seconds: Mapping[int, float] | None = None,
 ) -> WorkUnit:
     allotment, job = request.allotment, request.job
     parts = {
@@ -226,12 +250,14 @@ def _unit(
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
     task = Task(
-        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds
+        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
     )
     return session.unit("simulate", parts, task)
 
 
-def _run(session, title, units, routes, refused, decision_seconds, *, side_by_side) -> SimulationStage:
+def _run(
+    session, title, units, routes, refused, decision_seconds, elsewhere=None, *, side_by_side
+) -> SimulationStage:
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
     kept = session.store.unit(key)
@@ -244,6 +270,11 @@ def _run(session, title, units, routes, refused, decision_seconds, *, side_by_si
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
         )
+        if elsewhere is not None:
+            # A breach that only the end of its process stopped: what the engine itself notices is retried there.
+            again = [elsewhere(name) for name, payload in payloads.items() if payload["lost"] and payload["breach"]]
+            if any(again):
+                payloads |= session.runner.run([unit for unit in again if unit], side_by_side=side_by_side)
     if kept:
         record = kept.payload
     else:
@@ -281,13 +312,29 @@ def _keep_predictions(session, units, payloads, routes: Mapping[str, Plan]) -> N
     for unit in units:
         payload, chosen = payloads[unit.task.id], routes.get(unit.task.id)
         value = payload["value"]
-        if chosen is not None and value is not None and value["certain"]:
-            session.store.keep_prediction(
-                unit.key,
-                engine=value["engine"],
-                circuit_id=unit.task.id,
-                predicted_seconds=value["predicted_seconds"],
-                predicted_bytes=value["predicted_bytes"],
-                actual_seconds=payload["seconds"],
-                actual_bytes=payload["peak_bytes"],
-            )
+        if chosen is None or value is None or not value["certain"]:
+            continue
+        # The models learn from runs of one engine that did what had been planned.
+        only = value["parts"][0] if len(value["parts"]) == 1 else {}
+        learns = only.get("engine_seconds") is not None and not only["upper_bound"]
+        model = (
+            session.refinement.unrefined(only["engine"], Cost(only["model_seconds"], only["model_bytes"]))
+            if learns
+            else None
+        )
+        session.store.keep_prediction(
+            unit.key,
+            engine=value["engine"],
+            circuit_id=unit.task.id,
+            predicted_seconds=value["predicted_seconds"],
+            predicted_bytes=value["predicted_bytes"],
+            actual_seconds=payload["seconds"],
+            actual_bytes=payload["peak_bytes"],
+            model_seconds=model.seconds if model else None,
+            model_bytes=model.peak_bytes if model else None,
+            engine_seconds=only["engine_seconds"] if model else None,
+            engine_bytes=payload["peak_bytes"] if model and payload["peak_bytes"] > _LEAST_BYTES else None,
+            upper_bound=chosen.cost.upper_bound,
+            host=session.host.hostname_hash,
+            scope=session.predictions_scope,
+        )

@@ -62,7 +62,7 @@ def profile_program(program: Program, circuit_id: str, shots: int, reduced: bool
     """The profile of a program. `reduced` says that it is a part of a reduction, whose constants are folded: the
     bounds are then looked for in the rows as they are, which is quicker.
 
-    `conditionals` counts different conditions, `depth` is that of the rows.
+    `conditionals` counts different conditions.
     """
     return _profile(program, circuit_id, shots, reduced, None)
 
@@ -79,7 +79,7 @@ def _profile(program: Program, circuit_id: str, shots: int, reduced: bool, writt
         # Qubits of what no row expresses cannot be told.
         active_qubits=program.num_qubits if obstacle else found["active"],
         num_clbits=program.num_clbits,
-        depth=found["depth"] if written is None else written.depth(),
+        depth=found["depth"],
         gate_counts={
             name: count
             for name, count in sorted(zip((o.name for o in OPERATIONS), found["rows_of"], strict=True))

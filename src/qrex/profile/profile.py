@@ -18,8 +18,8 @@ class Profile:
     row of their own replaced by their definitions, barriers and delays left out.
 
     `one_qubit_gates` … `many_qubit_gates` count unitary gates by width; `fused_blocks` is the number of one-
-    and two-qubit blocks left once neighbors on the same pair are merged. `depth` is that of the circuit as
-    written.
+    and two-qubit blocks left once neighbors on the same pair are merged. `depth` is that of
+    the rows.
     `max_log2_schmidt` bounds log2 of the bond dimension over all cuts of the qubit order as written, at any
     moment. Gates count that meet entangled qubits; those that share an axis on one qubit across a cut (a ladder of
     controlled phases) count once; a cut is capped by the entangled qubits on its smaller side, by one more than at
