@@ -42,8 +42,14 @@ def test_profile_says_what_a_circuit_needs(qrex, bell):
 
 def test_engines_lists_what_can_run(qrex):
     shown = qrex("engines", "--json")
-    assert {"statevector", "stabilizer", "aer-automatic"} <= {row["name"] for row in shown.json}
-    assert "installed" in qrex("engines").out
+    rows = {row["name"]: row for row in shown.json}
+    assert {"statevector", "stabilizer", "aer-automatic"} <= set(rows)
+    assert rows["stabilizer"]["support"]["gates"] == "Clifford"
+    text = qrex("engines").out
+    assert "installed" in text and max(map(len, text.splitlines())) <= 80
+    matrix = text.split("\n\n")[1].splitlines()
+    assert matrix[0].split() == ["engine", "gates", "mid", "if", "reset", "loop", "noise", "error", "cores", "stops"]
+    assert len(matrix) == 1 + sum(row["state"] == "installed" for row in shown.json)
 
 
 def test_plan_names_an_engine_and_runs_nothing(qrex, constants, bell):

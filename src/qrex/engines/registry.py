@@ -92,14 +92,14 @@ _BUILT_IN = (
     ),
     _BuiltIn(
         "sparse",
-        "map of nonzero amplitudes: arithmetic, oracles, W states, dynamic circuits",
+        "nonzero amplitudes only: arithmetic, oracles",
         "qrex.engines.sparse",
         "SparseEngine",
         "pip install --force-reinstall qrex  (builds its C++ module)",
     ),
     _BuiltIn(
         "mps",
-        "matrix product state in double precision, qubits rerouted as gates need",
+        "matrix product state, qubits rerouted as needed",
         "qrex.engines.mps",
         "MatrixProductEngine",
         "pip install --force-reinstall qrex  (builds its C++ module)",
