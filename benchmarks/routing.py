@@ -66,10 +66,10 @@ def main() -> None:
         for item in routing_set.ready(options.cache / "set", options.sizes, options.families)
         if not options.only or item.name in options.only
     ][: options.limit]
-    constants = _constants(record, options.threads)
     if options.alone:
-        print(json.dumps(_alone(options, items, constants)))
+        print(json.dumps(_alone(options, items)))
         return
+    constants = _constants(record, options.threads)
     figures: dict[str, Any] = {}
     if "finish" in options.part:
         _finish(items, constants, record, options)
@@ -119,7 +119,7 @@ def _constants(record: Record, threads: int) -> CostConstants:
     if kept is None:
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=lambda: theirs.send(calibrate(threads, 6.0).to_dict()))
+        process = context.Process(target=lambda: theirs.send(calibrate(threads).to_dict()))
         process.start()
         theirs.close()
         kept = ours.recv()
@@ -164,7 +164,7 @@ def _agreement(items, constants: CostConstants, record: Record, options) -> None
 
 
 def _in_process_of_its_own(part: str, options) -> dict[str, Any]:
-    """This script again with `--alone`, which reads the same set and the constants kept in the record."""
+    """This script again with `--alone`, which reads the same set."""
     command = [sys.executable, __file__, "--cache", str(options.cache), "--alone", part, "--resume"]
     command += ["--threads", str(options.threads), "--sizes", *map(str, options.sizes)]
     command += ["--memory-limit-seconds", str(options.memory_limit_seconds), "--circuits", str(options.circuits)]
@@ -176,12 +176,12 @@ def _in_process_of_its_own(part: str, options) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _alone(options, items, constants: CostConstants) -> dict[str, Any]:
+def _alone(options, items) -> dict[str, Any]:
     from routing_workload import dispatch_figures, memory_figures
 
     if options.alone == "dispatch":
-        return dispatch_figures(constants, options.threads, options.circuits)
-    return memory_figures(items, constants, options.threads, 2 * 10**9, options.memory_limit_seconds)
+        return dispatch_figures(options.threads, options.circuits)
+    return memory_figures(items, options.threads, 2 * 10**9, options.memory_limit_seconds)
 
 
 if __name__ == "__main__":

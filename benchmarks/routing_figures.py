@@ -65,15 +65,16 @@ def regret_figures(circuits: Found) -> dict[str, Any]:
     values = sorted(value for value, _ in regret.values())
     ours = [f["contenders"][OURS] for f in circuits.values() if _ok(f, OURS)]
     long = [o["decision_seconds"] / o["seconds"] for o in ours if o["seconds"] > 1.0]
+    raced = [
+        (o["decision_seconds"] + o["facts"]["lost_race_seconds"]) / o["seconds"] for o in ours if o["seconds"] > 1.0
+    ]
     worst = sorted(regret.items(), key=lambda entry: -entry[1][0])[:12]
     return {
         "regret_median": _rounded(_quantile(values, 0.5)),
         "regret_p90": _rounded(_quantile(values, 0.9)),
         "regret_worst": {name: [round(value, 2), who] for name, (value, who) in worst},
-        "routing_share_over_1s": {
-            "max": _rounded(max(long, default=None)),
-            "median": _rounded(statistics.median(long) if long else None),
-        },
+        "routing_share_over_1s": _spread(long),
+        "routing_and_lost_races_share_over_1s": _spread(raced),
         "routing_ms_median": _rounded(1e3 * statistics.median(o["decision_seconds"] for o in ours) if ours else None),
     }
 
@@ -100,7 +101,11 @@ def prediction_figures(circuits: Found) -> dict[str, Any]:
                 "predicted_and_actual_bytes": list(of_bytes),
                 "predicted_and_actual_seconds": [round(value, 4) for value in of_seconds],
             }
+    before = [good for good, (_, _, said) in zip(seconds_good, rows, strict=True) if said["certain"]]
     return {
+        "predictions": len(rows),
+        "predictions_before_anything_ran": len(before),
+        "seconds_within_2x_before_anything_ran": _share(before),
         "bytes_within_20pct": _share(bytes_good),
         "seconds_within_2x": _share(seconds_good),
         "bytes_within_20pct_without_floor": _share(bytes_raw),
@@ -159,6 +164,10 @@ def _quantile(values: list[float], share: float) -> float | None:
     low = int(place)
     high = min(low + 1, len(values) - 1)
     return values[low] + (place - low) * (values[high] - values[low])
+
+
+def _spread(values: list[float]) -> dict[str, float | None]:
+    return {"max": _rounded(max(values, default=None)), "median": _rounded(_quantile(sorted(values), 0.5))}
 
 
 def _rounded(value: float | None) -> float | None:

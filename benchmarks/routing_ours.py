@@ -14,7 +14,6 @@ from typing import Any
 from qiskit import QuantumCircuit, qpy
 from routing_contenders import Answer, OutOfMemory, Refused, Stopped
 
-from qrex.balance import CLASSICAL
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Job
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
@@ -48,8 +47,7 @@ class Ours:
     def prepare(self, circuit: QuantumCircuit, *, barriers: bool, hint: str = "") -> tuple[Any, str | None]:
         """Serialized, so that every run gets objects that nobody has looked into. `hint`: the engine that
         answered before, for a mirror."""
-        answered = hint if hint and hint != CLASSICAL else None
-        engine = self.engine or (answered if barriers else None)
+        engine = self.engine or (hint or None if barriers else None)
         buffer = io.BytesIO()
         qpy.dump(circuit, buffer)
         return (circuit if buffer.tell() > _RELOADED_BYTES else buffer.getvalue()), engine
@@ -71,12 +69,29 @@ class Ours:
                 raise Stopped
 
         allotment = Allotment(self.threads, self.memory_bytes, wall_seconds=limit_seconds)
+        request = SolveRequest(Job(circuit, shots, seed), self.constants, allotment, MAX_INFIDELITY, engine)
         try:
-            request = SolveRequest(Job(circuit, shots, seed), self.constants, allotment, MAX_INFIDELITY, engine)
             answer = solve(request, progress)
         except (MemoryLimitError, MemoryError) as error:
             raise OutOfMemory(str(error)) from error
         except (InfeasibleError, EngineError) as error:
             raise Refused(str(error)) from error
-        kept = ("engine", "predicted_seconds", "predicted_bytes", "decision_seconds", "certain")
-        return Answer(answer["counts"], answer["metadata"].get("infidelity"), {name: answer[name] for name in kept})
+        return Answer(answer["counts"], answer["metadata"].get("infidelity"), _facts(answer))
+
+
+def _facts(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What was decided and predicted. "settings": the one engine that ran all parts, "" where there were several.
+    "lost_race_seconds": what was spent on engines that did not answer in the end."""
+    names = {part["engine"] for part in answer["parts"]}
+    lost = [
+        told["seconds"]
+        for part in answer["parts"]
+        for name, told in part.get("race", {}).items()
+        if name != part["engine"]
+    ]
+    kept = ("engine", "predicted_seconds", "predicted_bytes", "certain", "decision_seconds", "note")
+    return {name: answer[name] for name in kept} | {
+        "settings": names.pop() if len(names) == 1 else "",
+        "parts": len(answer["parts"]),
+        "lost_race_seconds": sum(lost),
+    }

@@ -21,7 +21,6 @@ import psutil
 from qiskit import QuantumCircuit
 from routing_set import Item, load
 
-from qrex.balance import CostConstants
 from qrex.circuits import Circuit, Workload
 from qrex.expansion.session import Session, Settings
 from qrex.expansion.simulation import run_expanded
@@ -35,26 +34,24 @@ _SAMPLE_SECONDS = 0.01
 _SHOTS = 1000
 
 
-def dispatch_figures(constants: CostConstants, cores: int, count: int, passes: int = 3) -> dict[str, Any]:
-    """Distinct circuits of two qubits, decided, run and stored; the best of a few passes, each on its own store."""
+def dispatch_figures(cores: int, count: int, passes: int = 3) -> dict[str, Any]:
+    """Distinct circuits of two qubits, decided, run and stored; the best of a few passes."""
     rates = []
-    for number in range(passes):
-        circuits = tuple(_trivial(number * count + k) for k in range(count))
-        settings = Settings(seed=1, shots=100, cores=cores)
-        with tempfile.TemporaryDirectory() as folder, _session(circuits, constants, folder, settings) as session:
-            _ = session.pool
-            began = time.perf_counter()
-            stage = run_expanded(session, side_by_side=True, timed=False)
-            seconds = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(passes):
+            circuits = tuple(_trivial(number * count + k) for k in range(count))
+            with _session(circuits, folder, Settings(seed=1, shots=100, cores=cores)) as session:
+                _ = session.pool, session.constants
+                began = time.perf_counter()
+                stage = run_expanded(session, side_by_side=True, timed=False)
+                seconds = time.perf_counter() - began
             if len(stage.finished()) != count:
                 raise RuntimeError(f"{count - len(stage.finished())} of {count} trivial circuits did not finish")
-        rates.append(count / seconds)
+            rates.append(count / seconds)
     return {"dispatch_per_second": round(max(rates), 1), "dispatch_passes": [round(rate, 1) for rate in rates]}
 
 
-def memory_figures(
-    items: Sequence[Item], constants: CostConstants, cores: int, memory_bytes: int, wall_seconds: float
-) -> dict[str, Any]:
+def memory_figures(items: Sequence[Item], cores: int, memory_bytes: int, wall_seconds: float) -> dict[str, Any]:
     """The set with a memory limit for all runs together, watched from outside the workers.
 
     A breach is a process whose peak resident memory passes `memory_bytes`, what it held when idle included.
@@ -62,8 +59,8 @@ def memory_figures(
     circuits = tuple(_circuit(load(item), item.name) for item in items)
     settings = Settings(seed=1, shots=_SHOTS, cores=cores, memory_bytes=memory_bytes, wall_seconds=wall_seconds)
     swapped = _swapped_out()
-    with tempfile.TemporaryDirectory() as folder, _session(circuits, constants, folder, settings) as session:
-        _ = session.pool
+    with tempfile.TemporaryDirectory() as folder, _session(circuits, folder, settings) as session:
+        _ = session.pool, session.constants
         with _Watch() as watch:
             stage = run_expanded(session, side_by_side=True, timed=False)
     ends = Counter(_end(payload) for payload in stage.payloads.values()) + Counter(refused=len(stage.refused))
@@ -137,12 +134,10 @@ def _swapped_out() -> int:
     return 0
 
 
-def _session(circuits: tuple[Circuit, ...], constants: CostConstants, folder: str, settings: Settings) -> Session:
-    session = Session(
-        Workload("benchmark", circuits), load_platform(None), settings, Store(f"{folder}/qrex.db"), SilentProgress()
-    )
-    session.__dict__["constants"] = constants  # measured once for the whole benchmark
-    return session
+def _session(circuits: tuple[Circuit, ...], folder: str, settings: Settings) -> Session:
+    """On a store of its own, where the cost constants are kept once they are measured."""
+    store = Store(f"{folder}/qrex.db")
+    return Session(Workload("benchmark", circuits), load_platform(None), settings, store, SilentProgress())
 
 
 def _circuit(quantum_circuit: QuantumCircuit, name: str) -> Circuit:
