@@ -21,6 +21,7 @@ from qrex.engines.registry import available_engines
 from qrex.errors import InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
+from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.session import Session
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
@@ -119,7 +120,7 @@ def run_expanded(
         for circuit in sorted(circuits, key=lambda c: order[c.id])
     ]  # fmt: skip
     decision_seconds = monotonic() - began
-    return _run(session, title, units, planned.routes, planned.refused, decision_seconds, side_by_side=side_by_side)
+    return _run(session, title, units, planned.prepared, planned.refused, decision_seconds, side_by_side=side_by_side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | Non
         job = Job(circuit, session.shots_of(circuit), 0)
         try:
             prepared[circuit.id] = prepare(
-                SolveRequest(job, session.constants.values, whole, session.settings.infidelity, engine)
+                SolveRequest(job, session.constants.values, whole, session.settings.infidelity, engine,
+                             refinement=session.refinement)
             )
         except InfeasibleError as error:
             refused[circuit.id] = str(error)
@@ -231,7 +233,10 @@ def _unit(
     return session.unit("simulate", parts, task)
 
 
-def _run(session, title, units, routes, refused, decision_seconds, *, side_by_side) -> SimulationStage:
+def _run(
+    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, *, side_by_side
+) -> SimulationStage:
+    routes = {name: found.plan for name, found in prepared.items()}
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
     kept = session.store.unit(key)
@@ -252,7 +257,7 @@ def _run(session, title, units, routes, refused, decision_seconds, *, side_by_si
         # What was stopped or died is tried again next time: then this pass is not the one that is reported.
         if not any(payload.get("lost") for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
-        _keep_predictions(session, units, payloads, routes)
+        keep_predictions(session, units, payloads, prepared)
     return SimulationStage(
         title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
         record["decision_seconds"], record["sessions"], tuple(record["spread"]),
@@ -275,19 +280,3 @@ def _record(
         "spread": list(timing_spread),
         "utilization": seen.to_dict() if watched else None,
     }
-
-
-def _keep_predictions(session, units, payloads, routes: Mapping[str, Plan]) -> None:
-    for unit in units:
-        payload, chosen = payloads[unit.task.id], routes.get(unit.task.id)
-        value = payload["value"]
-        if chosen is not None and value is not None and value["certain"]:
-            session.store.keep_prediction(
-                unit.key,
-                engine=value["engine"],
-                circuit_id=unit.task.id,
-                predicted_seconds=value["predicted_seconds"],
-                predicted_bytes=value["predicted_bytes"],
-                actual_seconds=payload["seconds"],
-                actual_bytes=payload["peak_bytes"],
-            )
