@@ -113,14 +113,12 @@ def test_the_interval_holds_the_true_factor_as_often_as_it_says():
     st.lists(st.tuples(st.floats(1e-5, 1e4), st.floats(1e-5, 1e4)), min_size=MIN_CIRCUITS, max_size=30),
     st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=8),
 )
-def test_corrections_keep_the_order_stay_in_bounds_and_can_be_undone(pairs, asked):
+def test_corrections_keep_the_order_and_stay_in_bounds(pairs, asked):
     learned = refine([Observation("e", str(k), p, a, 1000, 3000) for k, (p, a) in enumerate(pairs)])
     said = [learned.refined("e", Cost(seconds, 1 << 24)) for seconds in sorted(asked)]
     for seconds, cost in zip(sorted(asked), said, strict=True):
         assert 1 / MAX_FACTOR * 0.999 <= cost.seconds / seconds <= MAX_FACTOR * 1.001
-        undone = learned.unrefined("e", cost)
-        assert undone.seconds == pytest.approx(seconds, rel=1e-6)
-        assert undone.peak_bytes == pytest.approx(1 << 24, abs=1)
+        assert 1 <= cost.peak_bytes / (1 << 24) <= MAX_FACTOR * 1.001
     assert [cost.seconds for cost in said] == sorted(cost.seconds for cost in said)
     assert Refinement.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
 

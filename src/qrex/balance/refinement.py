@@ -20,7 +20,7 @@ Reference: Huber, Ann. Math. Statist. 35, 73 (1964).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -112,18 +112,6 @@ class Refinement:
             cost = replace(cost, peak_bytes=math.ceil(cost.peak_bytes * max(1.0, held.factor(cost.peak_bytes))))
         return cost
 
-    def unrefined(self, engine: str, cost: Cost) -> Cost:
-        """The inverse of `refined`: what the model had said. Corrections never change an order, so it exists."""
-        if cost.upper_bound:
-            return cost
-        seconds, held = self.seconds.get(engine), self.bytes.get(engine)
-        if seconds is not None and cost.seconds > 0:
-            cost = replace(cost, seconds=_inverse(seconds.factor, cost.seconds))
-        if held is not None and cost.peak_bytes > 0:
-            found = _inverse(lambda at: max(1.0, held.factor(at)), cost.peak_bytes)
-            cost = replace(cost, peak_bytes=round(found))
-        return cost
-
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {
@@ -206,16 +194,6 @@ def _line(places: list[float], ratios: list[float]) -> Correction:
     return Correction(
         len(x), center, min(places), max(places), level, slope, (scale * s2, scale * s0, -scale * s1)
     )
-
-
-def _inverse(factor: Callable[[float], float], value: float) -> float:
-    """The x > 0 with x · factor(x) = value, by bisection of its logarithm."""
-    low, high = math.log(value / (2 * MAX_FACTOR)), math.log(value * 2 * MAX_FACTOR)
-    for _ in range(60):
-        middle = (low + high) / 2
-        x = math.exp(middle)
-        low, high = (middle, high) if x * factor(x) < value else (low, middle)
-    return math.exp(high)
 
 
 def _bounded(log_factor: float) -> float:

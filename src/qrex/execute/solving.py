@@ -139,8 +139,6 @@ class _Solver:
                 "predicted_seconds": chosen.cost.seconds,
                 "predicted_bytes": chosen.cost.peak_bytes,
                 "certain": not chosen.guarded,
-                "upper_bound": chosen.cost.upper_bound,
-                "engine_seconds": None,
             }
             began = time.perf_counter()
             try:
@@ -158,25 +156,16 @@ class _Solver:
             return answer
 
     def _run(self, job: Job, chosen: Route, record: dict, progress: Progress) -> tuple[Counts, str]:
+        allotment = self.request.allotment
         if not chosen.contenders:
-            return self._alone(job, chosen, record, progress)
+            return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
         winner, racers = self._race(job, chosen, progress)
         record["race"] = {racer.name: _told(racer) for racer in racers}
         _predict(record, chosen, winner, racers)
         if winner is not None:
             assert winner.run is not None
             return winner.run.finish(progress), winner.name
-        return self._alone(job, chosen, record, progress)
-
-    def _alone(self, job: Job, chosen: Route, record: dict, progress: Progress) -> tuple[Counts, str]:
-        began = time.perf_counter()
-        answer = self.engines[chosen.engine].run(job, self.request.allotment, progress)
-        record |= {
-            "engine_seconds": time.perf_counter() - began,
-            "model_seconds": chosen.cost.seconds,
-            "model_bytes": chosen.cost.peak_bytes,
-        }
-        return answer, chosen.engine
+        return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
 
     def _race(self, job: Job, chosen: Route, progress: Progress) -> tuple[Racer | None, list[Racer]]:
         allotment = self.request.allotment

@@ -15,11 +15,12 @@ from typing import Any
 
 from qrex.balance import Plan, seconds_on
 from qrex.circuits import Circuit
-from qrex.engines import Allotment, Cost, Engine, Job
+from qrex.engines import Allotment, Engine, Job
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
+from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.session import Session
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
@@ -130,7 +131,7 @@ def run_expanded(
         return unit(circuit, found, tried)
 
     return _run(
-        session, title, units, planned.routes, planned.refused, decision_seconds, elsewhere, side_by_side=side_by_side
+        session, title, units, planned.prepared, planned.refused, decision_seconds, elsewhere, side_by_side=side_by_side
     )
 
 
@@ -180,7 +181,6 @@ def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
 
 
 _SHORT_SECONDS = 0.02
-_LEAST_BYTES = 64 * 2**20  # a warm worker grows by less than a small run needs
 
 
 def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str, Engine]) -> dict[int, float]:
@@ -256,8 +256,9 @@ def _unit(
 
 
 def _run(
-    session, title, units, routes, refused, decision_seconds, elsewhere=None, *, side_by_side
+    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, elsewhere=None, *, side_by_side
 ) -> SimulationStage:
+    routes = {name: found.plan for name, found in prepared.items()}
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
     kept = session.store.unit(key)
@@ -283,7 +284,7 @@ def _run(
         # What was stopped or died is tried again next time: then this pass is not the one that is reported.
         if not any(payload.get("lost") for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
-        _keep_predictions(session, units, payloads, routes)
+        keep_predictions(session, units, payloads, prepared)
     return SimulationStage(
         title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
         record["decision_seconds"], record["sessions"], tuple(record["spread"]),
@@ -306,35 +307,3 @@ def _record(
         "spread": list(timing_spread),
         "utilization": seen.to_dict() if watched else None,
     }
-
-
-def _keep_predictions(session, units, payloads, routes: Mapping[str, Plan]) -> None:
-    for unit in units:
-        payload, chosen = payloads[unit.task.id], routes.get(unit.task.id)
-        value = payload["value"]
-        if chosen is None or value is None or not value["certain"]:
-            continue
-        # The models learn from runs of one engine that did what had been planned.
-        only = value["parts"][0] if len(value["parts"]) == 1 else {}
-        learns = only.get("engine_seconds") is not None and not only["upper_bound"]
-        model = (
-            session.refinement.unrefined(only["engine"], Cost(only["model_seconds"], only["model_bytes"]))
-            if learns
-            else None
-        )
-        session.store.keep_prediction(
-            unit.key,
-            engine=value["engine"],
-            circuit_id=unit.task.id,
-            predicted_seconds=value["predicted_seconds"],
-            predicted_bytes=value["predicted_bytes"],
-            actual_seconds=payload["seconds"],
-            actual_bytes=payload["peak_bytes"],
-            model_seconds=model.seconds if model else None,
-            model_bytes=model.peak_bytes if model else None,
-            engine_seconds=only["engine_seconds"] if model else None,
-            engine_bytes=payload["peak_bytes"] if model and payload["peak_bytes"] > _LEAST_BYTES else None,
-            upper_bound=chosen.cost.upper_bound,
-            host=session.host.hostname_hash,
-            scope=session.predictions_scope,
-        )
