@@ -137,7 +137,7 @@ def test_agreement_notices_bits_in_the_wrong_order():
 
 
 def ok(seconds: float, **more) -> dict:
-    said = {"engine": "mps", "predicted_seconds": 1.0, "predicted_bytes": 2**30}
+    said = {"engine": "mps", "predicted_seconds": 1.0, "predicted_bytes": 2**30, "lost_race_seconds": 0.03}
     return {"state": "ok", "seconds": seconds, "facts": said, "peak_bytes": 2**30, "decision_seconds": 0.01} | more
 
 
@@ -168,6 +168,7 @@ def test_figures_of_known_findings():
     assert regret["regret_worst"] == {"slower": [2.0, "qrex:mps"], "lost": [2.0, "prism-q"], "quick": [1.0, "prism-q"]}
     assert regret["regret_median"] == 2.0
     assert regret["routing_share_over_1s"]["max"] == pytest.approx(0.01 / 3, abs=1e-4)
+    assert regret["routing_and_lost_races_share_over_1s"]["max"] == pytest.approx(0.04 / 3, abs=1e-4)
     predicted = prediction_figures(found)
     assert predicted["bytes_within_20pct"] == 1.0
     assert predicted["seconds_within_2x"] == 0.0

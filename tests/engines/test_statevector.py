@@ -142,7 +142,7 @@ def test_idle_qubits_take_no_memory():
 
 
 def test_progress_ends_at_one_and_may_cancel():
-    circuit = quantum_volume(20, 6, seed=1)
+    circuit = quantum_volume(21, 12, seed=1)
     circuit.measure_all()
     seen = []
     StateVectorEngine(CONSTANTS).run(Job(_wrapped(circuit), 10, 1), ROOM, seen.append)
