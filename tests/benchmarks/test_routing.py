@@ -137,7 +137,8 @@ def test_agreement_notices_bits_in_the_wrong_order():
 
 
 def ok(seconds: float, **more) -> dict:
-    said = {"engine": "mps", "predicted_seconds": 1.0, "predicted_bytes": 2**30, "lost_race_seconds": 0.03}
+    said = {"engine": "mps", "predicted_seconds": 1.0, "predicted_bytes": 2**30, "certain": True,
+            "lost_race_seconds": 0.03}  # fmt: skip
     return {"state": "ok", "seconds": seconds, "facts": said, "peak_bytes": 2**30, "decision_seconds": 0.01} | more
 
 
