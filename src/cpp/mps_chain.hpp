@@ -44,7 +44,7 @@ class Chain {
   double lost() const { return lost_; }  // Σ √discarded weight
   bool limited() const { return limited_; }
 
-  void set_limits(double threshold, int bond_limit, std::size_t memory_bytes) {
+  void set_limits(const Threshold& threshold, int bond_limit, std::size_t memory_bytes) {
     threshold_ = threshold, bond_limit_ = bond_limit, memory_bytes_ = memory_bytes;
   }
   void name_wires(int left, int right);  // exchanges the wires of two sites
@@ -84,7 +84,8 @@ class Chain {
 
   std::vector<Site> sites_;
   std::vector<int> at_;
-  double threshold_ = 1e-14, lost_ = 0;
+  Threshold threshold_;
+  double lost_ = 0;
   int bond_limit_ = 1 << 30;
   std::size_t memory_bytes_ = ~std::size_t{0};
   std::ptrdiff_t elements_ = 0;

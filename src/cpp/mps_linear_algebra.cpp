@@ -227,9 +227,9 @@ void LinearAlgebra::eigen(Scalar* matrix, int n) {
   check(info, "zheevd");
 }
 
-Split LinearAlgebra::split(Scalar* theta, int m, int n, double threshold, int limit, int hint, Buffer& v,
+Split LinearAlgebra::split(Scalar* theta, int m, int n, const Threshold& threshold, int limit, int hint, Buffer& v,
                            std::vector<double>& values) {
-  const double total = norm2(theta, m * n), allowed = threshold * total;
+  const double total = norm2(theta, m * n), allowed = threshold.fine * total;
   Split out;
   int rank;
   const bool direct = n > kOwnRows && 4 * m >= 3 * n && (hint == 0 || 5 * hint >= 3 * std::min(m, n));
@@ -263,7 +263,7 @@ Split LinearAlgebra::split(Scalar* theta, int m, int n, double threshold, int li
     std::sort(order_.begin(), order_.end(), [&](int a, int b) { return values[a] > values[b]; });
   else
     std::reverse(order_.begin(), order_.end());
-  truncate(allowed, limit, values, out);
+  truncate(total, threshold, limit, values, out);
   const int kept = out.rank;
   v.resize(static_cast<std::size_t>(kept) * n);
   if (own || direct) {
@@ -280,9 +280,13 @@ Split LinearAlgebra::split(Scalar* theta, int m, int n, double threshold, int li
   return out;
 }
 
-void LinearAlgebra::truncate(double allowed, int limit, std::vector<double>& values, Split& out) {
+void LinearAlgebra::truncate(double total, const Threshold& threshold, int limit, std::vector<double>& values, Split& out) {
   int kept = static_cast<int>(values.size());
-  while (kept > 1 && out.discarded + values[order_[kept - 1]] <= allowed) out.discarded += values[order_[--kept]];
+  const auto drop = [&](double allowed, int least) {
+    while (kept > least && out.discarded + values[order_[kept - 1]] <= allowed) out.discarded += values[order_[--kept]];
+  };
+  drop(threshold.fine * total, 1);
+  drop(threshold.coarse * total, std::max(1, threshold.generous));
   if (kept > limit) {
     out.limited = true;
     while (kept > limit) out.discarded += values[order_[--kept]];
@@ -296,12 +300,12 @@ void LinearAlgebra::gather_norms(int kept, std::vector<double>& values) {
   values.assign(norms_.begin(), norms_.begin() + kept);
 }
 
-Split LinearAlgebra::split_density(Scalar* density, int n, double threshold, int limit, Buffer& v,
+Split LinearAlgebra::split_density(Scalar* density, int n, const Threshold& threshold, int limit, Buffer& v,
                                    std::vector<double>& values) {
   double total = 0;
   for (int k = 0; k < n; ++k) total += density[static_cast<std::size_t>(k) * n + k].real();
   if (!(total > 0)) throw std::runtime_error("a matrix product state lost its norm");
-  const double allowed = threshold * total;
+  const double allowed = threshold.fine * total;
   Split out;
   int rank = n;
   bool own = n <= kOwnRows, reduced = false;
@@ -333,7 +337,7 @@ Split LinearAlgebra::split_density(Scalar* density, int n, double threshold, int
     for (int k = 0; k < rank; ++k) values[k] = std::max(eigenvalues_[k], 0.0);
     std::reverse(order_.begin(), order_.end());
   }
-  truncate(allowed, limit, values, out);
+  truncate(total, threshold, limit, values, out);
   v.resize(static_cast<std::size_t>(out.rank) * n);
   if (reduced) {  // the kept eigenvectors are the last rows, ascending: the order of the values follows
     multiply(out.rank, rank, n, gram_.data() + static_cast<std::size_t>(rank - out.rank) * rank, right_.data(), v.data());

@@ -92,6 +92,13 @@ struct Routines {
   SetThreads set_threads = nullptr;  // may stay null
 };
 
+// What a decomposition may drop of a squared norm, as a share of it: `fine` always; up to `coarse` as long as more
+// than `generous` values are left.
+struct Threshold {
+  double fine = 1e-14, coarse = 1e-14;
+  int generous = 1;
+};
+
 // What `split` found: `rank` rows were kept, `discarded` is the squared weight that was not; `limited` says that
 // the rank limit, not the threshold, decided.
 struct Split {
@@ -115,12 +122,12 @@ class LinearAlgebra {
   void adjoint_multiply(int m, int k, int n, const Scalar* a, const Scalar* b, Scalar* out);
 
   // Orthonormal rows `v` (rank × n) of theta (m × n), which is destroyed, such that theta · v† · v loses at most
-  // `threshold` of the squared norm, or more where `limit` forbids a larger rank. The columns of theta · v† are
+  // `threshold`, or more where `limit` forbids a larger rank. The columns of theta · v† are
   // orthogonal; `values` are their norms. `hint` is the rank expected, 0 if unknown.
-  Split split(Scalar* theta, int m, int n, double threshold, int limit, int hint, Buffer& v, std::vector<double>& values);
+  Split split(Scalar* theta, int m, int n, const Threshold& threshold, int limit, int hint, Buffer& v, std::vector<double>& values);
 
   // The same where only density = theta† theta (n × n, destroyed) is known; `values` are still norms.
-  Split split_density(Scalar* density, int n, double threshold, int limit, Buffer& v, std::vector<double>& values);
+  Split split_density(Scalar* density, int n, const Threshold& threshold, int limit, Buffer& v, std::vector<double>& values);
 
   // a (m × n) = left (m × rank) · right (rank × n) with orthonormal rows of `right`; destroys a. Gives the rank.
   int orthonormal_rows(Scalar* a, int m, int n, Buffer& left, Buffer& right);
@@ -134,7 +141,7 @@ class LinearAlgebra {
   int pivoted_library(Scalar* a, int m, int n, double stop, double& rest);
   void rotate(int m, int n, int rank);  // makes the rows of left_ orthogonal, changing right_ along
   // Keeps the largest of `values` (squared norms), those named by the end of order_ being the smallest.
-  void truncate(double allowed, int limit, std::vector<double>& values, Split& out);
+  void truncate(double total, const Threshold& threshold, int limit, std::vector<double>& values, Split& out);
   void gather_norms(int kept, std::vector<double>& values);  // squared norms in, norms of those kept out
   void eigen(Scalar* matrix, int n);    // eigenvalues ascending in eigenvalues_, eigenvectors in the rows, conjugated
   void own_eigen(Scalar* matrix, int n);  // the same for small n

@@ -253,11 +253,18 @@ void Register::settle_single(int qubit) {
   has_single_[qubit] = 0;
 }
 
-void Register::flush(LinearAlgebra& algebra) {
-  settle_ladder(algebra);
-  for (int i = 0; i < chain.size(); ++i)
-    if (waits(i)) settle(i, algebra);
+bool Register::flush_one(LinearAlgebra& algebra) {
+  if (ladder_.open()) {
+    settle_ladder(algebra);
+    return true;
+  }
+  for (int i = 0; waiting_ > 0 && i < chain.size(); ++i)
+    if (waits(i)) {
+      settle(i, algebra);
+      return true;
+    }
   for (int q = 0; q < chain.size(); ++q) settle_single(q);
+  return false;
 }
 
 bool Register::alone(int qubit) const { return free_site(chain.at(qubit)); }

@@ -50,7 +50,7 @@ class Register {
   // 0 or 1 where the qubit is surely that and entangled with nothing, else -1.
   int known(int qubit) const;
 
-  void flush(LinearAlgebra& algebra);  // carries out everything that waits
+  bool flush_one(LinearAlgebra& algebra);  // carries out something that waits; whether there was anything
   std::size_t updates() const { return updates_; }
 
  private:

@@ -35,7 +35,7 @@ Run::Run(std::shared_ptr<const Circuit> circuit, const Routines& routines, const
   // Tensors of all sites, and what an update holds besides: see Chain::two.
   const double per_square = sizeof(Scalar) * (2.0 * n + 36);
   bond_limit_ = std::max(2, static_cast<int>(std::sqrt(static_cast<double>(settings.memory_bytes) / per_square)));
-  auto branch = std::make_unique<Branch>(Branch{Register(n), 0, shots, {}, {}});
+  auto branch = std::make_unique<Branch>(Branch{Register(n), 0, shots, false, {}, {}});
   branch->bits.assign(circuit_->num_clbits, 0);
   branch->source.assign(circuit_->num_clbits, -1);
   branch->qubits.chain.set_limits(settings.threshold, bond_limit_, settings.memory_bytes);
@@ -209,18 +209,19 @@ Progress Run::advance(double seconds) {
   try {
     while (!branches_open_.empty()) {
       Branch& branch = *branches_open_.back();
-      if (at_end(branch)) {
+      const bool ended = at_end(branch);
+      if (ended && !branch.qubits.flush_one(algebra_)) {
+        branch.flushed = true;
         if (branches_open_.size() == 1) break;
         if (!sample_top(deadline)) break;
         continue;
       }
-      step(branch);
+      if (!ended) step(branch);
       const Chain& chain = branch.qubits.chain;
       if (chain.limited() && chain.lost() * chain.lost() > settings_.max_infidelity)
         throw MemoryLimit("bonds limited to " + std::to_string(bond_limit_) + " lose too much of the state");
       if (Clock::now() >= deadline) break;
-      if (branches_ == 1 && branch.row % 64 == 0 && share() >= kMarkStep * static_cast<double>(marks_.size())) {
-        seconds_ += 0;
+      if (branches_ == 1 && share() >= kMarkStep * static_cast<double>(marks_.size())) {
         marks_.push_back({share(), seconds_ + std::chrono::duration<double>(Clock::now() - begin).count(),
                           std::log2(static_cast<double>(chain.largest_bond()))});
       }
@@ -229,7 +230,7 @@ Progress Run::advance(double seconds) {
     throw MemoryLimit("the tensors of the matrix product state have no room");
   }
   seconds_ += std::chrono::duration<double>(Clock::now() - begin).count();
-  out.done = branches_open_.size() == 1 && at_end(*branches_open_.back());
+  out.done = branches_open_.size() == 1 && branches_open_.back()->flushed;
   out.fraction = out.done ? 1.0 : std::min(1.0, share());
   if (!branches_open_.empty()) {
     const Register& top = branches_open_.back()->qubits;
@@ -274,7 +275,6 @@ bool Run::sample_top(Clock::time_point deadline) {
   Branch& branch = *branches_open_.back();
   const int width = circuit_->num_clbits;
   if (!sampler_) {
-    branch.qubits.flush(algebra_);
     Chain& chain = branch.qubits.chain;
     lost_ = std::max(lost_, chain.lost());
     limited_ |= chain.limited();
@@ -318,7 +318,7 @@ bool Run::sample_top(Clock::time_point deadline) {
 
 bool Run::sample(double seconds) {
   if (branches_open_.empty()) return true;
-  if (branches_open_.size() > 1 || !at_end(*branches_open_.back()))
+  if (branches_open_.size() > 1 || !branches_open_.back()->flushed)
     throw std::invalid_argument("samples are drawn once all rows are run");
   try {
     return sample_top(Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
@@ -360,8 +360,8 @@ std::vector<Scalar> Run::amplitudes() {
   const int n = circuit_->num_qubits;
   if (branches_open_.size() != 1 || branches_ > 1 || n > 20)
     throw std::invalid_argument("amplitudes are given for at most 20 qubits, before sampling, of one branch");
-  Register& qubits = branches_open_.back()->qubits;
-  qubits.flush(algebra_);
+  const Register& qubits = branches_open_.back()->qubits;
+  if (!branches_open_.back()->flushed) throw std::invalid_argument("amplitudes are given once all rows are run");
   std::vector<Scalar> out(std::size_t{1} << n);
   for (std::size_t x = 0; x < out.size(); ++x) {
     std::vector<Scalar> vector{1.0};

@@ -19,7 +19,7 @@ namespace qrex::mps {
 struct Settings {
   int threads = 1;
   std::size_t memory_bytes = 0;
-  double threshold = 1e-14;        // squared weight that one decomposition may drop, relative
+  Threshold threshold;             // of every decomposition
   double max_infidelity = 1e-3;    // more than this lost to the bond limit is an error
   double seconds_per_product = 5e-10;  // one multiplication while sampling, for forecasts
 };
@@ -62,6 +62,7 @@ class Run {
     Register qubits;
     std::size_t row = 0;
     std::int64_t shots = 0;
+    bool flushed = false;
     std::vector<std::uint8_t> bits;
     std::vector<std::int32_t> source;  // the wire that a classical bit is read from at the end, -1: `bits` has it
   };

@@ -25,8 +25,10 @@ MAX_INFIDELITY = 1e-3
 SLICE_SECONDS = 0.01
 BASE_BYTES = 8 << 20
 BYTES_PER_OUTCOME = 200  # besides its text: words, dictionary entry, string object
-_TARGET_INFIDELITY = 1e-4
-_THRESHOLDS = (1e-18, 1e-14)
+_TARGET_INFIDELITY = 1e-5  # bound on what all truncations of a circuit may add up to, if each drops all it may
+_THRESHOLDS = (1e-15, 1e-14)  # squared weight that a decomposition may drop, whatever the bond; rounding is below
+_COARSEST = 1e-9  # the same where the bond is larger than _GENEROUS_BOND
+_GENEROUS_BOND = 24
 _SAMPLING_SHARE = 0.9
 
 T = TypeVar("T")
@@ -44,7 +46,8 @@ class MatrixProductRun:
         gates = int(np.count_nonzero(widths > 1))
         # The bound on the infidelity grows with the square of the number of truncations.
         low, high = _THRESHOLDS
-        threshold = min(high, max(low, _TARGET_INFIDELITY / max(1, gates) ** 2))
+        allowed = _TARGET_INFIDELITY / max(1, gates) ** 2
+        fine, coarse = min(high, max(low, allowed)), max(low, min(_COARSEST, allowed))
         outcomes = min(job.shots, 1 << min(self._width, 62)) * (2 * self._width + BYTES_PER_OUTCOME)
         room = allotment.memory_bytes - BASE_BYTES - outcomes - program.nbytes
         if room < BASE_BYTES:
@@ -55,8 +58,8 @@ class MatrixProductRun:
         self._besides = BASE_BYTES + program.nbytes
         self._fraction = 0.0
         self._run = _kernels.MatrixProductRun(
-            program, dict(routines()), job.shots, job.seed & (2**64 - 1), allotment.threads, room, threshold,
-            MAX_INFIDELITY, seconds_per_product,
+            program, dict(routines()), job.shots, job.seed & (2**64 - 1), allotment.threads, room, fine, coarse,
+            _GENEROUS_BOND, MAX_INFIDELITY, seconds_per_product,
         )  # fmt: skip
 
     def advance(self, seconds: float) -> Stage:
