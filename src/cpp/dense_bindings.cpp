@@ -9,6 +9,7 @@
 #include "bindings.hpp"
 #include "dense.hpp"
 #include "instruction_sets.hpp"
+#include "work.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -118,6 +119,25 @@ void bind_dense(nb::module_& m) {
     const Outline found = outline(circuit, Outlook(circuit), shots);
     return nb::make_tuple(found.wires, found.amplitudes, found.events);
   }, "program"_a, "shots"_a, "Upper bounds of a dense simulation: wires and amplitudes held at once, collapses of a branch.");
+  m.def("dense_work", [](nb::handle program, std::uint64_t shots, std::size_t most_rows, int block_bits, int chunk_bits,
+                         int inner_bits) {
+    const Circuit circuit(program);
+    const Work found = work(circuit, shots, most_rows, {block_bits, chunk_bits, inner_bits});
+    nb::dict out;
+    out["wires"] = found.outline.wires;
+    out["amplitudes"] = found.outline.amplitudes;
+    out["branches"] = found.branches;
+    out["rows"] = found.rows;
+    out["gates"] = found.gates;
+    out["stages"] = found.stages;
+    out["narrow"] = found.narrow;
+    out["wide"] = found.wide;
+    out["passes"] = found.passes;
+    out["collapses"] = found.collapses;
+    out["sampled"] = found.sampled;
+    return out;
+  }, "program"_a, "shots"_a, "most_rows"_a = 10'000, "block_bits"_a = 15, "chunk_bits"_a = 6, "inner_bits"_a = 11,
+        "What a dense simulation has to do: bounds on wires and amplitudes, expected branches, sums over them.");
   m.def("dense_plan", [](nb::handle program, int block_bits, int chunk_bits, int inner_bits) {
     return plan(program, {block_bits, chunk_bits, inner_bits});
   }, "program"_a, "block_bits"_a = 15, "chunk_bits"_a = 6, "inner_bits"_a = 11,

@@ -1,6 +1,7 @@
 #include "staging.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <numeric>
 #include <stdexcept>
@@ -72,55 +73,86 @@ std::vector<std::uint64_t> low_candidates(const Gates& gates, std::uint64_t used
   return {often, first, last};
 }
 
-void append_merged(const Gates& gates, const std::vector<int>& phases, Pass& pass) {
+void append_merged(const std::vector<int>& phases, Pass& pass) {
   if (phases.empty()) return;
   pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), static_cast<std::uint32_t>(phases.size())});
   pass.order.insert(pass.order.end(), phases.begin(), phases.end());
 }
 
+// Which gates wait for which: on each wire a dense gate waits for all since the dense one before it, a diagonal
+// gate for that dense one only.
+class Waiting {
+ public:
+  Waiting(const Gates& gates, const std::vector<int>& part) : blockers_(part.size(), 0), first_(part.size(), -1) {
+    std::array<int, 64> dense;
+    dense.fill(-1);
+    std::array<std::vector<int>, 64> diagonal;
+    for (int k = 0; k < static_cast<int>(part.size()); ++k) {
+      const Gate& gate = gates.list[part[k]];
+      for (std::uint64_t rest = gate.dense; rest; rest &= rest - 1) {
+        const int wire = std::countr_zero(rest);
+        for (const int earlier : diagonal[wire]) add(earlier, k);
+        if (diagonal[wire].empty() && dense[wire] >= 0) add(dense[wire], k);
+        diagonal[wire].clear();
+        dense[wire] = k;
+      }
+      for (std::uint64_t rest = gate.zed; rest; rest &= rest - 1) {
+        const int wire = std::countr_zero(rest);
+        if (dense[wire] >= 0) add(dense[wire], k);
+        diagonal[wire].push_back(k);
+      }
+    }
+  }
+  bool free(int k) const { return blockers_[k] == 0; }
+  // Gate k has run: calls `freed` for those that wait for nothing any more.
+  template <class Freed>
+  void done(int k, Freed&& freed) {
+    for (int e = first_[k]; e >= 0; e = edges_[e].next)
+      if (--blockers_[edges_[e].to] == 0) freed(edges_[e].to);
+  }
+
+ private:
+  struct Edge { int to, next; };
+  void add(int from, int to) {
+    edges_.push_back({to, first_[from]});
+    first_[from] = static_cast<int>(edges_.size()) - 1;
+    ++blockers_[to];
+  }
+  std::vector<int> blockers_, first_;
+  std::vector<Edge> edges_;
+};
+
 // Puts gates on `inner` wires together, and merges diagonal ones where they are wanted.
 void order_for_cache(const Gates& gates, const std::vector<int>& part, std::uint64_t inner, Pass& pass) {
-  std::uint64_t all = 0, dense = 0;
-  for (const int k : part) all |= gates.list[k].dense | gates.list[k].zed, dense |= gates.list[k].dense;
-  const int count = static_cast<int>(part.size());
-  std::vector<int> next(count + 1);  // a list of the gates still to come; its head is next[count]
-  std::iota(next.begin(), next.end() - 1, 1);
-  next[count] = 0;
-  if (count == 0) return;
-  next[count - 1] = -1;
-  int left = count;
-  std::vector<int> phases;
-  enum class Want { Inner, Outer, Diagonal };
-  const auto sweep = [&](Want want) {
-    std::uint64_t closed = 0, diagonal_only = 0;
-    int removed = 0;
-    for (int before = count, k = next[count]; k >= 0; k = next[before]) {
-      const Gate& gate = gates.list[part[k]];
-      const bool wanted = gate.dense == 0 ? want == Want::Diagonal
-                          : gate.dense & ~inner ? want == Want::Outer
-                                                : want == Want::Inner;
-      if (!wanted || (gate.dense & (closed | diagonal_only)) || (gate.zed & closed)) {
-        closed |= gate.dense;
-        diagonal_only |= gate.zed;
-        if ((closed & all) == all) break;
-        before = k;
-        continue;
-      }
-      next[before] = next[k];
-      ++removed;
-      if (gate.kind == GateKind::Phases && want == Want::Diagonal) phases.push_back(part[k]);
-      else pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), 1}), pass.order.push_back(part[k]);
-    }
-    left -= removed;
-    return removed;
+  Waiting waiting(gates, part);
+  std::vector<int> ready[3];  // on inner wires, on outer wires, diagonal
+  const auto freed = [&](int k) {
+    const std::uint64_t dense = gates.list[part[k]].dense;
+    ready[dense == 0 ? 2 : dense & ~inner ? 1 : 0].push_back(k);
   };
-  while (left) {
-    int ran = sweep(Want::Inner);
-    if (dense & ~inner) ran += sweep(Want::Outer);
-    if (ran) continue;
-    sweep(Want::Diagonal);  // only diagonal gates can run: all that no dense gate blocks become one
-    append_merged(gates, phases, pass);
+  const auto emit = [&](int k) {
+    pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), 1});
+    pass.order.push_back(part[k]);
+    waiting.done(k, freed);
+  };
+  for (int k = 0; k < static_cast<int>(part.size()); ++k)
+    if (waiting.free(k)) freed(k);
+  std::vector<int> now, phases;
+  while (!ready[0].empty() || !ready[1].empty() || !ready[2].empty()) {
+    for (int kind = 0; kind < 2; ++kind)
+      for (std::size_t next = 0; next < ready[kind].size() || (ready[kind].clear(), false); ++next) emit(ready[kind][next]);
+    if (!ready[0].empty() || ready[2].empty()) continue;
+    // Only diagonal gates can run: all that no dense gate blocks become one.
+    now.swap(ready[2]);
     phases.clear();
+    for (const int k : now) {
+      if (gates.list[part[k]].kind == GateKind::Phases) phases.push_back(part[k]);
+      else emit(k);
+    }
+    append_merged(phases, pass);
+    for (const int k : now)
+      if (gates.list[part[k]].kind == GateKind::Phases) waiting.done(k, freed);
+    now.clear();
   }
 }
 

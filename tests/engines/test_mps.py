@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.synthesis.qft import synth_qft_full
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import Operator, Statevector, random_unitary
+from qiskit.synthesis.qft import synth_qft_full
 
 from qrex import _kernels
 from qrex.circuits.flattening import flatten

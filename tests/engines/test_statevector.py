@@ -19,15 +19,21 @@ from qrex.engines import Allotment, Engine, Job
 from qrex.engines.statevector import StateVectorEngine
 from qrex.engines.statevector.costs import infidelity_bound, run_bytes
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
-from qrex.profile import profile_circuit
+from qrex.profile import dense_work, profile_circuit
 
 ROOM = Allotment(threads=2, memory_bytes=1 << 30)
 CONSTANTS: Mapping[str, float] = {
-    "fixed_seconds": 1e-3,
-    "seconds_per_instruction": 2e-5,
-    "seconds_per_amplitude_pass": 2e-9,
+    "fixed_seconds": 5e-5,
+    "seconds_per_row": 3e-7,
+    "seconds_per_gate": 7e-7,
+    "seconds_per_branch": 2e-6,
+    "seconds_per_amplitude_gate_narrow": 4e-10,
     "seconds_per_amplitude_gate": 5e-10,
-    "seconds_per_shot": 2e-7,
+    "seconds_per_amplitude_pass": 2e-9,
+    "seconds_per_amplitude_held": 4e-9,
+    "seconds_per_amplitude_collapse": 2e-9,
+    "seconds_per_shot": 5e-8,
+    "seconds_per_outcome": 2e-7,
     "calibrated_threads": 1.0,
 }
 
@@ -230,3 +236,40 @@ def test_the_infidelity_is_within_its_bound(repeated):
     residue = got - reference * np.vdot(reference, got)
     infidelity = np.vdot(residue, residue).real / np.vdot(got, got).real
     assert 0 < infidelity < infidelity_bound(run.gates)
+
+
+def test_work_is_counted_as_it_is_done():
+    """Gates, passes and branches of a run are those that its profile announces."""
+    for circuit in (quantum_volume(9, 6, seed=1), quantum_volume(18, 4, seed=2)):
+        circuit.measure_all()
+        program = flatten(circuit)
+        work = dense_work(program, 100)
+        run = _kernels.DenseRun(program, 100, 1, 1, 1 << 30)
+        while not run.advance(1.0):
+            pass
+        assert (work.wires, work.amplitudes) == (run.wires, 2.0**run.wires)
+        assert work.rows == len(program)
+        assert work.stages == run.passes
+        # Dense two-qubit gates all, the first ones on amplitudes that are known to be zero.
+        assert 0.4 < (work.narrow + work.wide) / (run.gates * work.amplitudes) < 2
+        # The first pass reads nothing of what is known to be zero.
+        assert work.passes == 0 if run.wires <= 15 else 0 < work.passes <= run.passes * work.amplitudes
+    coins = QuantumCircuit(1, 3)
+    for bit in range(3):
+        coins.h(0)
+        coins.measure(0, bit)
+    work = dense_work(flatten(coins), 10_000)
+    assert work.branches == pytest.approx(4)  # the third measurement waits until the end
+    assert work.collapses == pytest.approx(16 * (1 + 2))
+
+
+def test_long_programs_are_counted_in_part():
+    circuit = QuantumCircuit(3)
+    for k in range(12_000):
+        circuit.ry(0.1 + k % 5, k % 3)
+        circuit.cx(k % 3, (k + 1) % 3)
+    program = flatten(circuit)
+    part, whole = dense_work(program, 1), _kernels.dense_work(program, 1, len(program))
+    assert part.rows == whole["rows"] == len(program)
+    assert part.gates == pytest.approx(whole["gates"], rel=0.02)
+    assert part.narrow == pytest.approx(whole["narrow"], rel=0.02)

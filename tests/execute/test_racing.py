@@ -56,11 +56,18 @@ def test_a_contender_that_is_faster_overtakes():
     assert winner.name == "a" and clock.now < 0.06 + 0.1
 
 
-def test_hopeless_contenders_cost_one_slice_each():
+def test_hopeless_contenders_get_a_fair_start_and_no_more():
     clock = Clock()
     winner, racers = run(clock, {"a": Made(clock, 100.0), "b": Made(clock, 200.0)}, certain=1.0)
-    assert winner is None and clock.now < 0.01
+    assert winner is None and clock.now < 0.07
     assert all("longer" in racer.given_up for racer in racers)
+
+
+def test_a_contender_that_doubts_itself_at_first_may_still_win():
+    clock = Clock()
+    shy = Made(clock, 0.02, hopes=lambda fraction: 1e6 if fraction < 0.9 else 1.0)
+    winner, _ = run(clock, {"shy": shy}, certain=2.0)
+    assert winner is not None and winner.name == "shy"
 
 
 def test_a_contender_that_always_hopes_costs_at_most_the_limit():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -172,6 +173,7 @@ class _Run:
     def advance(self, seconds):
         if self.engine.fails:
             raise MemoryLimitError("grew too large")
+        time.sleep(seconds)  # a race is judged by time spent
         left = self.forecasts.pop(0)
         return Stage(not left, 0.5, 7, 1234, left)
 
@@ -215,7 +217,7 @@ def test_races_are_run_and_told(monkeypatch):
     assert answer["engine"] == "quick" and answer["certain"]
     assert answer["parts"][0]["race"]["quick"]["size"] == 7
     assert answer["predicted_bytes"] == 1234
-    hopeless = Stepped("hopeless", 1e3, bound=True, forecasts=(99.0, 99.0))
+    hopeless = Stepped("hopeless", 1e3, bound=True, forecasts=(99.0,) * 20)
     with_engines(monkeypatch, Made("certain", 0.5), hopeless)
     answer = solve(request(entangled(), {}), quiet)
     assert answer["engine"] == "certain" and "hopeless" in answer["note"]

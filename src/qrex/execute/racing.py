@@ -3,8 +3,9 @@
 In: runs that were started, and the seconds that the certain engine would take (inf if there is none). Out: the run
 that ended, or None: then the certain engine should run. At first every contender gets short slices of work, twice
 as long each round, and says what it expects for the rest; once the race has used its share, only the one that
-expects to end first goes on. A contender that expects more than the certain engine takes is given up. The certain
-engine may be one of the runs itself (`keeper`): then it is never given up for others, only paused.
+expects to end first goes on. A contender that expects more than the certain engine takes is given up once it has
+had a fair start. The certain engine may be one of the runs itself (`keeper`): then it is never given up for
+others, only paused.
 
 At worst the race adds `RACE_LIMIT` of the certain time. Where nothing is certain, contenders share the time
 according to their forecasts.
@@ -27,6 +28,7 @@ RACE_LIMIT = 0.5
 
 _FIRST_SLICE = 0.002
 _LONGEST_SLICE = 0.5
+_FAIR_SHARE = 0.01  # of the certain time, before a forecast counts: early ones see only how a state grows
 _OTHERS_SHARE = 0.25  # of the leader's time, where nothing is certain
 
 
@@ -115,7 +117,7 @@ def _drop_losers(racers: list[Racer], certain_seconds: float) -> None:
     for racer in racers:
         if racer.run is None:
             continue
-        if racer.forecast > certain_seconds:
+        if racer.forecast > certain_seconds and racer.spent >= _FAIR_SHARE * certain_seconds:
             _give_up(racer, "expects to take longer than the certain engine")
         elif spent > RACE_LIMIT * certain_seconds:
             _give_up(racer, "used up what may be spent on trying")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qrex.profile.dense import DenseWork, dense_work
 from qrex.profile.profile import Profile
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from qrex.circuits.program import Program
     from qrex.profile.analysis import Analysis
 
-__all__ = ["Profile", "analyze", "profile_circuit", "profile_program"]
+__all__ = ["DenseWork", "Profile", "analyze", "dense_work", "profile_circuit", "profile_program"]
 
 
 def profile_circuit(circuit: Circuit, shots: int | None = None) -> Profile:

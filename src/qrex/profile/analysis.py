@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qrex import _kernels
 from qrex.circuits import Circuit
 from qrex.circuits.program import OPCODES, OPERATIONS, Program
+from qrex.profile.dense import dense_work
 from qrex.profile.profile import Profile
 from qrex.profile.reduction import Reduced, reduce
 
@@ -111,6 +112,7 @@ def _profile(program: Program, circuit_id: str, shots: int, reduced: bool, writt
         log2_support=program.num_qubits if obstacle else found["log2_support"],
         clifford_prefix=found["clifford_prefix"],
         obstacle=obstacle,
+        dense=None if obstacle else dense_work(program, shots),
     )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any
 
+from qrex.profile.dense import DenseWork
+
 __all__ = ["Profile"]
 
 
@@ -33,6 +35,7 @@ class Profile:
     `log2_support` bounds log2 of the number of nonzero amplitudes at any moment. `clifford_prefix` counts the rows
     before the first that is not Clifford, `stabilizer_forks` the measurements and resets after which a stabilizer
     simulation must follow shots one outcome at a time.
+    `dense` is what a dense simulation has to do; None where no row can tell or nobody counted.
     `obstacle` is that of the program: where it is not empty, only engines that read the circuit itself can run it, and
     what cannot be told is set to the worst case.
     """
@@ -68,6 +71,7 @@ class Profile:
     stabilizer_forks: int = 0
     clifford_prefix: int = 0
     obstacle: str = ""
+    dense: DenseWork | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""

@@ -1,35 +1,22 @@
 """What a dense run takes: seconds and bytes from a `Profile`.
 
-In: a profile, measured constants, threads. Out: seconds, peak bytes, a bound on the infidelity. The model: a fixed
-part; lowering per instruction; each gate its share of a dense two-qubit gate on every amplitude; passes that read
-and write the state where it is larger than a block; sampling.
+In: a profile, measured constants, threads. Out: seconds, peak bytes, a bound on the infidelity. The model is linear in
+what `Profile.dense` counts: rows, gates and sweeps have a cost of their own; gates cost their share of a dense
+two-qubit gate on every amplitude, passes over states larger than a block a gather and a scatter; every amplitude
+held is touched and summed up once; shots are drawn and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qrex.profile import Profile
+from qrex.profile import DenseWork, Profile
 
-__all__ = ["BLOCK_BITS", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes"]
+__all__ = ["BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes"]
 
 BLOCK_BITS = 15  # 2^15 amplitudes, 256 KiB: half of a common second-level cache
 _SAMPLING_BYTES_PER_SHOT = 40  # uniforms, indices, groups
-_TABLE_BYTES = 8 << 20  # gates of one chunk and the coefficients of one pass
-
-# Cost of a gate against a dense two-qubit gate: as written, the gates that are lighter than others of their
-# width. Diagonal gates share a sweep, X and SWAP are renamings.
-_PHASE = 0.06
-_LIGHT_ONE = dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz", "p", "u1"), _PHASE) | {"x": 0.0, "id": 0.0}
-_LIGHT_TWO = dict.fromkeys(("cz", "cp", "cu1", "crz", "rzz", "cs", "csdg"), _PHASE) | {
-    "swap": 0.0,
-    "cx": 0.17,
-    "cy": 0.3,
-    "ch": 0.3,
-    "crx": 0.3,
-    "cry": 0.3,
-}
-_ONE_QUBIT, _MANY_QUBIT = 0.45, 3.0
+_TABLE_BYTES = 4 << 20  # gates of one chunk and the coefficients of one pass
 
 
 def infidelity_bound(gates: int) -> float:
@@ -54,39 +41,59 @@ def run_bytes(amplitudes: float, wires: int, threads: int, shots: int, width: in
 
 
 def estimated_bytes(profile: Profile, threads: int) -> int:
-    """The same from a profile: one state of all active qubits."""
-    wires = profile.active_qubits
-    return run_bytes(2.0 ** max(wires, 4), wires, threads, profile.shots, profile.num_clbits)
+    """The same from a profile: what `run` checks against its allotment."""
+    work = _work(profile)
+    return run_bytes(work.amplitudes, work.wires, threads, profile.shots, profile.num_clbits)
 
 
 def modelled_seconds(constants: Mapping[str, float], profile: Profile, threads: int) -> float:
-    """Seconds of one run on `threads` threads; gates and passes are taken to scale with threads."""
-    wires = max(profile.active_qubits, 4)
-    amplitudes = 2.0**wires
-    work = _work(profile)
-    blocks = max(1.0, 2.0 ** (wires - BLOCK_BITS))
-    usable = min(float(max(threads, 1)), blocks)
-    if blocks == 1:
-        passes = 0.0
-    else:  # each pass completes about what its local wires can, in layers over all wires
-        passes = 2.0 + profile.two_qubit_gates * max(wires - BLOCK_BITS, 0) / (2.0 * wires * BLOCK_BITS)
-    gate, sweep = constants["seconds_per_amplitude_gate"], constants["seconds_per_amplitude_pass"]
-    swept = amplitudes * (work * gate + passes * sweep)
-    instructions = profile.instructions or sum(profile.gate_counts.values())
+    """Seconds of one run on `threads` threads."""
+    return dense_seconds(constants, _work(profile), profile.shots, profile.num_clbits, threads)
+
+
+def dense_seconds(constants: Mapping[str, float], work: DenseWork, shots: int, width: int, threads: int) -> float:
+    """The model itself. Blocks are shared among threads; what is one block is not."""
+    blocks = 2.0 ** max(0, work.wires - BLOCK_BITS)
+    usable = max(1.0, min(float(threads), blocks))
+    swept = (
+        work.wide * constants["seconds_per_amplitude_gate"]
+        + work.passes * constants["seconds_per_amplitude_pass"]
+        + work.sampled * constants["seconds_per_amplitude_held"]
+    )
+    distinct = min(shots, 2.0 ** min(work.wires, 60))
     return (
         constants["fixed_seconds"]
-        + constants["seconds_per_instruction"] * instructions
+        + work.rows * constants["seconds_per_row"]
+        + work.gates * constants["seconds_per_gate"]
+        + (work.branches - 1) * constants["seconds_per_branch"]
+        + work.narrow * constants["seconds_per_amplitude_gate_narrow"]
+        + work.collapses * constants["seconds_per_amplitude_collapse"]
         + swept / usable
-        + constants["seconds_per_shot"] * profile.shots
+        + shots * constants["seconds_per_shot"]
+        + distinct * (1 + width / 64) * constants["seconds_per_outcome"]
     )
 
 
-def _work(profile: Profile) -> float:
-    """Gates of `profile` in units of one dense two-qubit gate."""
-    one, two = float(profile.one_qubit_gates) * _ONE_QUBIT, float(profile.two_qubit_gates)
-    for name, count in profile.gate_counts.items():
-        one -= count * (_ONE_QUBIT - _LIGHT_ONE.get(name, _ONE_QUBIT))
-        two -= count * (1.0 - _LIGHT_TWO.get(name, 1.0))
-    many = _MANY_QUBIT * profile.many_qubit_gates
-    # A block of merged neighbors never costs more than a dense gate.
-    return max(0.0, min(one + two, float(profile.fused_blocks))) + many
+def _work(profile: Profile) -> DenseWork:
+    """What was counted, or a guess from numbers of gates where nobody did."""
+    if profile.dense is not None:
+        return profile.dense
+    wires = profile.active_qubits
+    amplitudes = 2.0 ** max(wires, 4)
+    blocks = float(profile.fused_blocks + 3 * profile.many_qubit_gates)
+    narrow = wires <= BLOCK_BITS
+    passes = 0.0 if narrow else 2.0 + profile.two_qubit_gates * (wires - BLOCK_BITS) / (2.0 * wires * BLOCK_BITS)
+    gates = 0.5 * blocks * amplitudes
+    return DenseWork(
+        wires=wires,
+        amplitudes=amplitudes,
+        branches=float(profile.shots if profile.needs_trajectories else 1),
+        rows=float(profile.instructions or sum(profile.gate_counts.values())),
+        gates=blocks,
+        stages=max(1.0, passes),
+        narrow=gates if narrow else 0.0,
+        wide=0.0 if narrow else gates,
+        passes=passes * amplitudes,
+        collapses=0.0,
+        sampled=amplitudes,
+    )

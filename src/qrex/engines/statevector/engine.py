@@ -37,13 +37,14 @@ class StateVectorEngine:
     def supports(self, profile: Profile) -> Support:
         if profile.obstacle:
             return Support(False, profile.obstacle)
-        if profile.active_qubits > MAX_WIRES:
-            return Support(False, f"{profile.active_qubits} qubits: at most {MAX_WIRES} fit an address")
+        wires = profile.active_qubits if profile.dense is None else profile.dense.wires
+        if wires > MAX_WIRES:
+            return Support(False, f"{wires} qubits: at most {MAX_WIRES} fit an address")
         return Support(True)
 
     def estimate(self, profile: Profile, allotment: Allotment) -> Cost:
-        """Modelled seconds, and the bytes that `run` checks against the allotment, or fewer: qubits in known
-        basis states take no memory. EngineError where constants are missing."""
+        """Modelled seconds, and the bytes that `run` checks against the allotment. EngineError where constants are
+        missing."""
         constants = require_constants(self)
         gates = profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates
         return Cost(
