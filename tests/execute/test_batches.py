@@ -71,7 +71,7 @@ def test_only_the_one_that_was_running_is_to_blame(pool, tmp_path):
 def test_one_that_runs_past_its_time_is_stopped_alone(pool, tmp_path):
     calls = str(tmp_path / "calls")
     tasks = [
-        short(str(n), note_and_sleep, calls, n, 30.0 if n == 3 else 0.0, wall_seconds=0.2) for n in range(20)
+        short(str(n), note_and_sleep, calls, n, 60.0 if n == 3 else 0.0, wall_seconds=2.0) for n in range(20)
     ]
     outcomes = pool.run(tasks)
     assert [name for name, outcome in outcomes.items() if outcome.value is None] == ["3"]

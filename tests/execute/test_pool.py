@@ -227,7 +227,7 @@ def is_warm(_progress):
 
 def test_warming_up_is_in_no_tasks_time():
     with Pool(cores=1, memory_bytes=GB, warm_up=warm_slowly) as small:
-        tasks = [Task("slow", sleep, (30,), wall_seconds=0.2), Task("quick", is_warm, (), wall_seconds=0.4)]
+        tasks = [Task("slow", sleep, (30,), wall_seconds=0.2), Task("quick", is_warm, (), wall_seconds=5.0)]
         outcomes = small.run(tasks)
     assert outcomes["slow"].lost
     # The replacement of the worker that was stopped is warm as well, and its warming counted against nothing.

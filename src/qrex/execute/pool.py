@@ -329,7 +329,8 @@ class Pool:
         if resident <= limit and not late:
             predicted = (assigned.task.seconds or {}).get(assigned.grant.threads, 0.0)
             stuck = now - worker.began > max(_STUCK_SECONDS, _STUCK_FACTOR * predicted)
-            if len(worker.batch) > 1 and stuck and queue is not None:
+            # A parent that was held up itself finds answers waiting: those are heard first.
+            if len(worker.batch) > 1 and stuck and queue is not None and not worker.connection.poll():
                 for one in reversed(worker.take_back()):
                     queue.add(one.waiting, first=True)
             return
