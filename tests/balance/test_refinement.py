@@ -12,7 +12,7 @@ from qrex.balance.accuracy import accuracy
 from qrex.balance.refinement import MAX_FACTOR, MIN_CIRCUITS, Observation, Refinement, observations, refine
 from qrex.engines import Cost
 from qrex.errors import InputError
-from qrex.store import Store
+from qrex.store import NewPrediction, Store
 
 
 def runs(bias, count=60, noise=0.2, seed=1, engine="e", spread=(-3.0, 1.0)):
@@ -131,11 +131,11 @@ def test_another_shape_is_refused():
 def test_rows_of_the_store_become_observations(tmp_path):
     with Store(tmp_path / "s.db") as store:
         for k in range(12):
-            store.keep_prediction(
+            store.keep_predictions([NewPrediction(
                 f"k{k}", engine="e", circuit_id=f"c{k}", predicted_seconds=2.0, predicted_bytes=100,
                 actual_seconds=4.5, actual_bytes=110, model_seconds=1.0 if k else None, model_bytes=80,
                 engine_seconds=4.0, engine_bytes=90, features={"rows": 7}, host="h", scope="s",
-            )  # fmt: skip
+            )])  # fmt: skip
         found = observations(store.predictions(host="h", scope="s"))
     assert len(found) == 11  # of one nothing is to be learned
     assert found[0] == Observation("e", "c1", 1.0, 4.0, 80, 90, False)

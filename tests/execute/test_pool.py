@@ -217,7 +217,7 @@ def test_a_script_without_a_main_guard_does_not_start_itself_again(tmp_path):
 
 
 def warm_slowly():
-    time.sleep(0.6)
+    time.sleep(1.5)
     os.environ["QREX_TEST_WARM"] = "yes"
 
 
@@ -227,7 +227,7 @@ def is_warm(_progress):
 
 def test_warming_up_is_in_no_tasks_time():
     with Pool(cores=1, memory_bytes=GB, warm_up=warm_slowly) as small:
-        tasks = [Task("slow", sleep, (30,), wall_seconds=0.2), Task("quick", is_warm, (), wall_seconds=5.0)]
+        tasks = [Task("slow", sleep, (30,), wall_seconds=0.2), Task("quick", is_warm, (), wall_seconds=1.0)]
         outcomes = small.run(tasks)
     assert outcomes["slow"].lost
     # The replacement of the worker that was stopped is warm as well, and its warming counted against nothing.

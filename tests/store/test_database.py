@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from qrex.errors import StoreError
-from qrex.store import Store, content_key
+from qrex.store import NewPrediction, Store, content_key
 
 
 def test_unit_is_kept_and_the_first_result_stays(tmp_path):
@@ -64,10 +64,10 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
 
 def test_predictions_stand_beside_actuals(tmp_path):
     with Store(tmp_path / "s.db") as store:
-        store.keep_prediction(
+        store.keep_predictions([NewPrediction(
             "k", engine="e", circuit_id="c", predicted_seconds=1.0, predicted_bytes=10, actual_seconds=2.0,
             actual_bytes=20,
-        )  # fmt: skip
+        )])  # fmt: skip
         (row,) = store.predictions()
     assert (row["predicted_seconds"], row["actual_seconds"], row["engine"]) == (1.0, 2.0, "e")
 
@@ -75,11 +75,11 @@ def test_predictions_stand_beside_actuals(tmp_path):
 def test_predictions_are_found_by_what_they_hold_for_newest_last(tmp_path):
     with Store(tmp_path / "s.db") as store:
         for number in range(6):
-            store.keep_prediction(
+            store.keep_predictions([NewPrediction(
                 f"k{number}", engine="ab"[number % 2], circuit_id=f"c{number}", predicted_seconds=1.0,
                 predicted_bytes=None, actual_seconds=2.0, actual_bytes=None, model_seconds=0.5, engine_seconds=1.5,
                 upper_bound=number == 3, features={"rows": number}, host="h" if number else "other", scope="s",
-            )  # fmt: skip
+            )])  # fmt: skip
         assert [row["key"] for row in store.predictions(host="h", engines=("a",))] == ["k2", "k4"]
         assert [row["key"] for row in store.predictions(limit=2)] == ["k4", "k5"]
         assert store.predictions(scope="t") == [] and store.predictions(engines=()) == []
@@ -99,10 +99,10 @@ def test_a_store_of_the_first_release_still_opens_and_its_predictions_are_left_a
         old.execute("INSERT INTO predictions VALUES ('k', 'e', 'c', 1, 2, 3, 4, 5)")
     with Store(path) as store:
         assert store.predictions() == []
-        store.keep_prediction(
+        store.keep_predictions([NewPrediction(
             "k", engine="e", circuit_id="c", predicted_seconds=1.0, predicted_bytes=10, actual_seconds=2.0,
             actual_bytes=20,
-        )  # fmt: skip
+        )])  # fmt: skip
         assert len(store.predictions()) == 1
     with sqlite3.connect(path) as old:
         assert old.execute("SELECT count(*) FROM predictions").fetchone() == (1,)

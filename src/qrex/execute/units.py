@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from qrex.execute.pool import Pool
@@ -23,7 +24,7 @@ __all__ = ["UnitRunner", "WorkUnit"]
 _FLUSH_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkUnit:
     """`task.function` must return something JSON-able. `parts` name everything that determines the result."""
 
@@ -31,7 +32,7 @@ class WorkUnit:
     parts: Mapping[str, Any]
     task: Task
 
-    @property
+    @cached_property
     def key(self) -> str:
         return content_key(self.kind, self.parts)
 

@@ -20,6 +20,7 @@ from qrex.execute import WorkUnit
 from qrex.execute.solving import Prepared
 from qrex.expansion.session import Session
 from qrex.profile import Profile
+from qrex.store import NewPrediction
 
 __all__ = ["keep_predictions"]
 
@@ -44,6 +45,7 @@ def keep_predictions(
 ) -> None:
     """Keep a row for every circuit in `payloads` that finished and whose time had been predicted."""
     engines = available_engines(session.constants.values)
+    scope, rows = session.predictions_scope, []
     for unit in units:
         payload, planned = payloads[unit.task.id], prepared.get(unit.task.id)
         value = payload["value"]
@@ -55,8 +57,8 @@ def keep_predictions(
             # The plan had all cores in mind; the run was granted what was free.
             seconds += alone.said.seconds - value["parts"][0]["predicted_seconds"]
         grown = payload["peak_bytes"]
-        session.store.keep_prediction(
-            unit.key,
+        rows.append(NewPrediction(
+            key=unit.key,
             engine=value["engine"],
             circuit_id=unit.task.id,
             predicted_seconds=seconds,
@@ -70,8 +72,9 @@ def keep_predictions(
             upper_bound=bound,
             features=_features(planned, payload),
             host=session.host.hostname_hash,
-            scope=session.predictions_scope,
-        )
+            scope=scope,
+        ))  # fmt: skip
+    session.store.keep_predictions(rows)
 
 
 def _alone(

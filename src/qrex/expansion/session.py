@@ -11,7 +11,7 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -248,6 +248,7 @@ def _host_scope(scratch_dir: str | None) -> str:
     return f"{scratch_dir}|{_versions_text()}"
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {"qrex": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -46,7 +47,7 @@ class SimulationStage:
     `payloads` by circuit id: {"value": {"counts", "probabilities", "metadata"} or None, "error", "seconds",
     "peak_bytes", …}. `routes` by circuit id where an engine was chosen; `refused` by circuit id where none
     could be. `timing_spread` is the 95 % range of a fixed computation, repeated right before and after the
-    pass, over its median.
+    pass, over its median; NaN where the pass was not timed.
     """
 
     title: str
@@ -131,8 +132,9 @@ def run_expanded(
         return unit(circuit, found, tried)
 
     return _run(
-        session, title, units, planned.prepared, planned.refused, decision_seconds, elsewhere, side_by_side=side_by_side
-    )
+        session, title, units, planned.prepared, planned.refused, decision_seconds, elsewhere,
+        side_by_side=side_by_side, timed=timed,
+    )  # fmt: skip
 
 
 def _to_plan(session: Session, circuit: Circuit, engine: str | None, excluded: tuple[str, ...] = ()) -> SolveRequest:
@@ -256,8 +258,9 @@ def _unit(
 
 
 def _run(
-    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, elsewhere=None, *, side_by_side
-) -> SimulationStage:
+    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, elsewhere=None, *,
+    side_by_side, timed=True,
+) -> SimulationStage:  # fmt: skip
     routes = {name: found.plan for name, found in prepared.items()}
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
@@ -266,7 +269,7 @@ def _run(
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
     _ = session.pool  # workers start before the clock does, on both sides
-    steadiness = [] if kept else time_fixed_work()
+    steadiness = time_fixed_work() if timed and not kept else []
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
@@ -279,8 +282,10 @@ def _run(
     if kept:
         record = kept.payload
     else:
-        steadiness += time_fixed_work()
-        record = _record(payloads, sampler.utilization, decision_seconds, spread(steadiness))
+        if timed:
+            steadiness += time_fixed_work()
+        steady = spread(steadiness) if timed else (nan, nan)
+        record = _record(payloads, sampler.utilization, decision_seconds, steady)
         # What was stopped or died is tried again next time: then this pass is not the one that is reported.
         if not any(payload.get("lost") for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)

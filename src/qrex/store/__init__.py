@@ -6,6 +6,6 @@ process loses nothing that was finished.
 
 from __future__ import annotations
 
-from qrex.store.database import NewUnit, Run, Store, Unit, content_key, default_store_path
+from qrex.store.database import NewPrediction, NewUnit, Run, Store, Unit, content_key, default_store_path
 
-__all__ = ["NewUnit", "Run", "Store", "Unit", "content_key", "default_store_path"]
+__all__ = ["NewPrediction", "NewUnit", "Run", "Store", "Unit", "content_key", "default_store_path"]

@@ -13,15 +13,14 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from qrex.errors import StoreError
 
-__all__ = ["NewUnit", "Run", "Store", "Unit", "content_key", "default_store_path"]
+__all__ = ["NewPrediction", "NewUnit", "Run", "Store", "Unit", "content_key", "default_store_path"]
 
 _BUSY_SECONDS = 30.0
 _PREDICTION = (
@@ -48,6 +47,29 @@ def content_key(kind: str, parts: Mapping[str, Any]) -> str:
     """
     text = json.dumps([kind, parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrediction:
+    """What was predicted beside what a run took. `model_…` is what the engine's model said of its own part before any
+    correction, `engine_…` what that part took: None where nothing is to be learned from it. `scope` names what the
+    model's constants hold for."""
+
+    key: str
+    engine: str
+    circuit_id: str
+    predicted_seconds: float | None
+    predicted_bytes: int | None
+    actual_seconds: float
+    actual_bytes: int | None
+    model_seconds: float | None = None
+    model_bytes: int | None = None
+    engine_seconds: float | None = None
+    engine_bytes: int | None = None
+    upper_bound: bool = False
+    features: Mapping[str, float] = field(default_factory=dict)
+    host: str = ""
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,34 +191,16 @@ class Store:
 
     # Predictions beside actuals ----------------------------------------------------------------------
 
-    def keep_prediction(
-        self,
-        key: str,
-        *,
-        engine: str,
-        circuit_id: str,
-        predicted_seconds: float | None,
-        predicted_bytes: int | None,
-        actual_seconds: float,
-        actual_bytes: int | None,
-        model_seconds: float | None = None,
-        model_bytes: int | None = None,
-        engine_seconds: float | None = None,
-        engine_bytes: int | None = None,
-        upper_bound: bool = False,
-        features: Mapping[str, float] = MappingProxyType({}),
-        host: str = "",
-        scope: str = "",
-    ) -> None:
-        """Keep what was predicted beside what a run took. `model_…` is what the engine's model said of its own part
-        before any correction, `engine_…` what that part took: None where nothing is to be learned from it. `scope`
-        names what the model's constants hold for."""
-        values = (key, engine, circuit_id, predicted_seconds, predicted_bytes, actual_seconds, actual_bytes,
-                  model_seconds, model_bytes, engine_seconds, engine_bytes, int(upper_bound),
-                  json.dumps(dict(features)), host, scope, time.time())  # fmt: skip
-        places = ", ".join("?" * len(_PREDICTION))
+    def keep_predictions(self, predictions: Sequence[NewPrediction]) -> None:
+        """Keep all of `predictions` or none, in one transaction; one under a key that is there replaces it."""
+        now = time.time()
+        rows = [
+            [*(getattr(one, name) for name in _PREDICTION[:-4]), json.dumps(one.features), one.host, one.scope, now]
+            for one in predictions
+        ]
+        marks = ", ".join("?" * len(_PREDICTION))
         with self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO cost_predictions VALUES ({places})", values)
+            connection.executemany(f"INSERT OR REPLACE INTO cost_predictions VALUES ({marks})", rows)
 
     def predictions(
         self,
