@@ -49,7 +49,8 @@ def dispatch_figures(cores: int, count: int, passes: int = 3) -> dict[str, Any]:
             if len(stage.finished()) != count:
                 raise RuntimeError(f"{count - len(stage.finished())} of {count} trivial circuits did not finish")
             rates.append(count / seconds)
-    return {"dispatch_per_second": round(statistics.median(rates), 1), "dispatch_passes": [round(rate, 1) for rate in rates]}
+    median = round(statistics.median(rates), 1)
+    return {"dispatch_per_second": median, "dispatch_passes": [round(rate, 1) for rate in rates]}
 
 
 def memory_figures(items: Sequence[Item], cores: int, memory_bytes: int, wall_seconds: float) -> dict[str, Any]:
