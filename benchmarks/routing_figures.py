@@ -43,7 +43,7 @@ def finish_figures(circuits: Found) -> dict[str, Any]:
         "out_of_memory": sum(found["state"] == "memory" for found in ours.values()),
         "unfinished": {name: f"{f['state']}: {f.get('why', '')}" for name, f in ours.items() if f["state"] != "ok"},
         "assumed": {
-            who: sum(found["contenders"][who]["state"] == "assumed" for found in circuits.values())
+            who: [name for name, found in circuits.items() if found["contenders"][who]["state"] == "assumed"]
             for who in (OURS, *PEERS)
         },
         "wrong_answers": {

@@ -45,14 +45,14 @@ void bind_mps(nb::module_& m) {
       .def("__init__",
            [](mps::Run* self, nb::handle program, const nb::dict& routines, std::int64_t shots, std::uint64_t seed,
               int threads, std::size_t memory_bytes, double threshold, double coarse, int generous,
-              double max_infidelity, double seconds_per_product) {
+              double relaxed, double budget, double max_infidelity, double seconds_per_product) {
              auto circuit = std::make_shared<const Circuit>(program);
-             const mps::Settings settings{threads, memory_bytes, {threshold, coarse, generous}, max_infidelity,
+             const mps::Settings settings{threads, memory_bytes, {threshold, coarse, generous, relaxed, budget}, max_infidelity,
                                           seconds_per_product};
              new (self) mps::Run(std::move(circuit), routines_from(routines), settings, shots, seed);
            },
            "program"_a, "routines"_a, "shots"_a, "seed"_a, "threads"_a, "memory_bytes"_a, "threshold"_a = 1e-14, "coarse"_a = 0.0,
-           "generous"_a = 1, "max_infidelity"_a = 1e-3, "seconds_per_product"_a = 5e-10,
+           "generous"_a = 1, "relaxed"_a = 0.0, "budget"_a = 0.0, "max_infidelity"_a = 1e-3, "seconds_per_product"_a = 5e-10,
            "`routines`: addresses of zgemm, zheevd, zgeqrf, zgeqp3, zungqr with 32-bit integers, and of set_threads or 0.")
       .def("advance",
            [](mps::Run& self, double seconds) {

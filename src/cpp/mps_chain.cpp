@@ -101,8 +101,14 @@ void Chain::one(int i, const Scalar* u) {
   }
 }
 
+Threshold Chain::threshold() const {
+  Threshold out = threshold_;
+  if (lost_ < out.budget) out.fine = std::max(out.fine, out.relaxed);
+  return out;
+}
+
 Split Chain::split(int m, int n, int hint, Buffer& v, LinearAlgebra& algebra) {
-  const Split found = algebra.split(theta_.data(), m, n, threshold_, bond_limit_, hint, v, values_);
+  const Split found = algebra.split(theta_.data(), m, n, threshold(), bond_limit_, hint, v, values_);
   lost_ += std::sqrt(found.discarded);
   limited_ |= found.limited;
   return found;

@@ -75,6 +75,7 @@ class Chain {
 
  private:
   void need(std::size_t bytes) const;
+  Threshold threshold() const;  // of the next decomposition
   void renumber(int from, int to);
   void orthonormalize(int first, int last, LinearAlgebra& algebra);  // right to left; site `first` absorbs
   void reweigh(int first, int last, bool settle, LinearAlgebra& algebra);   // left to right, bonds right of the sites

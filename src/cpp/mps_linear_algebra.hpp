@@ -93,10 +93,12 @@ struct Routines {
 };
 
 // What a decomposition may drop of a squared norm, as a share of it: `fine` always; up to `coarse` as long as more
-// than `generous` values are left.
+// than `generous` values are left; and up to `relaxed` until all decompositions together have dropped `budget`, a
+// sum of square roots.
 struct Threshold {
   double fine = 1e-14, coarse = 1e-14;
   int generous = 1;
+  double relaxed = 0, budget = 0;
 };
 
 // What `split` found: `rank` rows were kept, `discarded` is the squared weight that was not; `limited` says that

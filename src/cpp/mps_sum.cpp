@@ -95,7 +95,7 @@ void Chain::sum(int first, std::span<const Scalar* const> zero, std::span<const 
     for (std::size_t e = 0; e < half; ++e) weighed[half + e] += next[e];
     density.resize(static_cast<std::size_t>(width) * width);
     algebra.adjoint_multiply(width, 2 * l, width, both.data(), weighed.data(), density.data());
-    const Split found = algebra.split_density(density.data(), width, threshold_, bond_limit_, rows_, values_);
+    const Split found = algebra.split_density(density.data(), width, threshold(), bond_limit_, rows_, values_);
     lost_ += std::sqrt(found.discarded);
     limited_ |= found.limited;
     next.resize(static_cast<std::size_t>(2) * l * found.rank);

@@ -12,6 +12,7 @@ constexpr double kDenseCost = 16;  // of Gate::cost
 constexpr double kPhaseCost = 4, kDiagonalCost = 10;
 constexpr std::size_t kChunk = 8192;
 constexpr int kCounted = 40;  // wires
+constexpr int kLarge = 28;
 
 // Of 2^events equally likely branches those that at least one of the shots takes.
 double branches_taken(double events, std::uint64_t shots) {
@@ -47,6 +48,7 @@ Work work(const Circuit& circuit, std::uint64_t shots, std::size_t most_rows, co
     return out;
   }
   if (wires > sizes.block_bits) most_rows /= 4;  // planning takes longer then, and the run much longer
+  if (wires > kLarge) most_rows /= 8;            // a run of minutes to hours: its order of magnitude will do
   Wiring wiring;
   wiring.qubits.resize(circuit.num_qubits);
   wiring.bits.resize(circuit.num_clbits);

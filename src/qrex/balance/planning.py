@@ -62,8 +62,9 @@ def plan_circuit(
     for itself, go as they were written. Raises InfeasibleError where a part fits no engine.
     """
     only = next(iter(engines.values())) if len(engines) == 1 else None
-    if analysis.profile.obstacle or getattr(only, "delegates", False):
-        found = route(analysis.profile, engines, allotment, max_infidelity, refine)
+    obstacle = analysis.profile is not None and analysis.profile.obstacle
+    if obstacle or getattr(only, "delegates", False):
+        found = route(*analysis.profiles(whole=True), engines, allotment, max_infidelity, refine)
         return _plan(analysis, (found,), whole=True)
     share = max_infidelity / max(1, len(analysis.part_profiles))
     routes = tuple(
@@ -76,7 +77,7 @@ def seconds_on(
     threads: int, plan: Plan, analysis: Analysis, engines: Mapping[str, Engine], memory_bytes: int
 ) -> float:
     """Predicted seconds of the same plan on another number of threads."""
-    profiles = (analysis.profile,) if plan.whole else analysis.part_profiles
+    profiles = analysis.profiles(plan.whole)
     allotment = Allotment(threads=threads, memory_bytes=memory_bytes)
     return sum(
         engines[found.engine].estimate(profile, allotment).seconds
@@ -85,11 +86,10 @@ def seconds_on(
 
 
 def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan:
-    profile = analysis.profile
-    joined = _BASE_BYTES + _BYTES_PER_SHOT_BIT * profile.shots * profile.num_clbits
+    joined = _BASE_BYTES + _BYTES_PER_SHOT_BIT * analysis.shots * analysis.reduced.num_clbits
     if not routes:
         reason = "every outcome is certain or an independent coin: no state is needed"
-        return Plan(profile.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False)
+        return Plan(analysis.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False)
     costliest = max(routes, key=lambda found: found.cost.seconds)
     cost = Cost(
         seconds=sum(found.cost.seconds for found in routes),
@@ -102,7 +102,7 @@ def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan
     if not whole:
         reason = _told_reduction(analysis, routes) + reason
     return Plan(
-        profile.circuit_id,
+        analysis.circuit_id,
         costliest.engine,
         cost,
         reason,

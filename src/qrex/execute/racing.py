@@ -94,7 +94,8 @@ def _turn(live: list[Racer], certain_seconds: float, race_seconds: float, keeper
     is certain, also those that fell far behind."""
     if len(live) == 1 or any(racer.stage is None for racer in live):
         return live
-    leader = min(live, key=lambda racer: (racer.forecast, racer.name != keeper))
+    live = sorted(live, key=lambda racer: (racer.forecast, racer.name != keeper))
+    leader = live[0]  # goes first: if it ends now, the others need not go on
     if not math.isfinite(certain_seconds):
         return [racer for racer in live if racer is leader or racer.spent < _OTHERS_SHARE * leader.spent]
     if sum(racer.spent for racer in live if racer.name != keeper) < race_seconds:

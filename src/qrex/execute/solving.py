@@ -21,7 +21,7 @@ from qrex.errors import EngineError, InfeasibleError
 from qrex.execute.racing import Racer, race
 from qrex.profile import analyze
 from qrex.profile.analysis import Analysis
-from qrex.profile.reduction import Reduced, join
+from qrex.profile.reduction import Reduced, join, reduce
 from qrex.units import format_seconds
 
 __all__ = ["Prepared", "SolveRequest", "engines_of", "prepare", "solve"]
@@ -58,12 +58,15 @@ class SolveRequest:
         return replace(self, allotment=replace(self.allotment, threads=threads, memory_bytes=memory_bytes))
 
 
-def prepare(request: SolveRequest) -> Prepared:
-    """Analyze and plan. Raises InfeasibleError where a part fits no engine, EngineError where the engine that was
-    asked for is not there."""
+def prepare(request: SolveRequest, reduced: Reduced | None = None) -> Prepared:
+    """Analyze and plan, from what is left of the circuit where the caller has reduced it.
+
+    Raises InfeasibleError where a part fits no engine, EngineError where the engine that was asked for is not there.
+    """
     engines = engines_of(request)
     assert request.job.circuit is not None  # what is not loaded cannot be planned
-    analysis = analyze(request.job.circuit, request.job.shots)
+    delegating = request.engine is not None and getattr(engines[request.engine], "delegates", False)
+    analysis = analyze(request.job.circuit, request.job.shots, as_written=delegating, reduced=reduced)
     refine = request.refinement.refined if request.refinement is not None else None
     return Prepared(analysis, plan_circuit(analysis, engines, request.allotment, request.max_infidelity, refine))
 
@@ -71,7 +74,7 @@ def prepare(request: SolveRequest) -> Prepared:
 def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     """The answer: "counts", "probabilities", "metadata", "engine", "parts" (engine, seconds and what became of the
     race of each), "predicted_seconds", "predicted_bytes", "certain" (whether the seconds were predicted before
-    anything ran), "note", "decision_seconds".
+    anything ran), "note", "reading_seconds" (from the circuit's objects to what is left of it), "decision_seconds".
 
     Raises what the engine of a part raises once no other is left.
     """
@@ -79,13 +82,17 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     engines = engines_of(request)
     if request.engine is not None and getattr(engines[request.engine], "delegates", False):
         return _as_written(engines[request.engine], request, progress)
-    prepared = request.prepared or prepare(request)
-    deciding = time.perf_counter() - began
+    rest = None
+    if request.prepared is None and request.job.circuit is not None:
+        rest = reduce(request.job.circuit.program)  # that much every engine needs, also one that is asked for by name
+    read = time.perf_counter()
+    prepared = request.prepared or prepare(request, rest)
+    before = (read - began, time.perf_counter() - read)
     plan, job = prepared.plan, request.job
     if plan.whole:
         solver = _Solver(engines, request, [job], progress)
-        answer = solver.part(0, prepared.analysis.profile, plan.routes[0])
-        return _answer(plan, answer, dict(answer.counts), dict(answer.probabilities), [answer], (), solver, deciding)
+        answer = solver.part(0, *prepared.analysis.profiles(whole=True), plan.routes[0])
+        return _answer(plan, answer, dict(answer.counts), dict(answer.probabilities), [answer], (), solver, before)
     reduced = prepared.analysis.reduced
     jobs = _part_jobs(job, reduced)
     solver = _Solver(engines, request, jobs, progress)
@@ -95,7 +102,7 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     ]
     counts = join(reduced, [answer.counts for answer in answers], job.shots, job.seed)
     probabilities = _joined_probabilities(job.probe, reduced, answers)
-    return _answer(plan, None, counts, probabilities, answers, reduced.coin_ones.tolist(), solver, deciding)
+    return _answer(plan, None, counts, probabilities, answers, reduced.coin_ones.tolist(), solver, before)
 
 
 def _as_written(engine: Engine, request: SolveRequest, progress: Progress) -> dict[str, Any]:
@@ -111,6 +118,7 @@ def _as_written(engine: Engine, request: SolveRequest, progress: Progress) -> di
         "predicted_bytes": None,
         "certain": False,
         "note": "",
+        "reading_seconds": 0.0,
         "decision_seconds": 0.0,
     }
 
@@ -275,7 +283,7 @@ def _joined_probabilities(probe: Sequence[str], reduced: Reduced, answers: Seque
     return out
 
 
-def _answer(plan: Plan, whole: Counts | None, counts, probabilities, answers, coins, solver: _Solver, deciding):
+def _answer(plan: Plan, whole: Counts | None, counts, probabilities, answers, coins, solver: _Solver, before):
     records = solver.records
     names = sorted({record["engine"] for record in records})
     costliest = max(records, key=lambda record: record["seconds"], default=None)
@@ -290,11 +298,12 @@ def _answer(plan: Plan, whole: Counts | None, counts, probabilities, answers, co
         "metadata": metadata | {"engines": names},
         "engine": costliest["engine"] if costliest else CLASSICAL,
         "parts": records,
-        "predicted_seconds": deciding + sum(record["predicted_seconds"] for record in records),
+        "predicted_seconds": sum(before) + sum(record["predicted_seconds"] for record in records),
         "predicted_bytes": max((record["predicted_bytes"] for record in records), default=plan.cost.peak_bytes),
         "certain": all(record["certain"] for record in records),
         "note": _notes(records),
-        "decision_seconds": deciding,
+        "reading_seconds": before[0],
+        "decision_seconds": before[1],
     }
 
 

@@ -19,7 +19,6 @@ from qrex.errors import EngineError
 from qrex.execute import WorkUnit
 from qrex.execute.solving import Prepared
 from qrex.expansion.session import Session
-from qrex.profile import Profile
 from qrex.store import NewPrediction
 
 __all__ = ["keep_predictions"]
@@ -86,15 +85,10 @@ def _alone(
     name = plan.routes[0].engine
     allotment = Allotment(threads=payload["threads"], memory_bytes=payload["memory_bytes"])
     try:
-        model = engines[name].estimate(_profile(planned), allotment)
+        model = engines[name].estimate(planned.analysis.profiles(plan.whole)[0], allotment)
     except (EngineError, KeyError):
         return None
     return _Alone(model, session.refinement.refined(name, model), parts[0]["seconds"])
-
-
-def _profile(planned: Prepared) -> Profile:
-    """Of the part that ran."""
-    return planned.analysis.profile if planned.plan.whole else planned.analysis.part_profiles[0]
 
 
 def _is_bound(parts: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
@@ -106,10 +100,10 @@ def _is_bound(parts: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
 
 
 def _features(planned: Prepared, payload: Mapping[str, Any]) -> dict[str, float]:
-    profiles = (planned.analysis.profile,) if planned.plan.whole else planned.analysis.part_profiles
+    profiles = planned.analysis.profiles(planned.plan.whole)
     return {
         "rows": sum(profile.instructions for profile in profiles),
         "active_qubits": max((profile.active_qubits for profile in profiles), default=0),
-        "shots": planned.analysis.profile.shots,
+        "shots": planned.analysis.shots,
         "threads": payload["threads"],
     }

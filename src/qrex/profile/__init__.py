@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qrex.circuits import Circuit
     from qrex.circuits.program import Program
     from qrex.profile.analysis import Analysis
+    from qrex.profile.reduction import Reduced
 
 __all__ = ["DenseWork", "Profile", "analyze", "dense_work", "profile_circuit", "profile_program"]
 
@@ -37,8 +38,11 @@ def profile_program(program: Program, circuit_id: str, shots: int, reduced: bool
     return read(program, circuit_id, shots, reduced)
 
 
-def analyze(circuit: Circuit, shots: int | None = None) -> Analysis:
-    """`circuit`'s profile, what is left of it after reduction, and the profiles of its parts."""
+def analyze(
+    circuit: Circuit, shots: int | None = None, *, as_written: bool = True, reduced: Reduced | None = None
+) -> Analysis:
+    """`circuit`'s profile, what is left of it after reduction, and the profiles of its parts. Where only the parts
+    matter, not `as_written` leaves the first out."""
     from qrex.profile.analysis import analyze as read
 
-    return read(circuit, shots)
+    return read(circuit, shots, as_written=as_written, reduced=reduced)

@@ -6,6 +6,7 @@ and a bound on the infidelity. Time: updates · bond³; memory: sites · bond².
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -25,8 +26,9 @@ MAX_INFIDELITY = 1e-3
 SLICE_SECONDS = 0.01
 BASE_BYTES = 8 << 20
 BYTES_PER_OUTCOME = 200  # besides its text: words, dictionary entry, string object
-_TARGET_INFIDELITY = 1e-5  # bound on what all truncations of a circuit may add up to, if each drops all it may
+_TARGET_INFIDELITY = 1e-4  # bound on what all truncations of a circuit may add up to, if each drops all it may
 _THRESHOLDS = (1e-15, 1e-14)  # squared weight that a decomposition may drop, whatever the bond; rounding is below
+_RELAXED = 1e-12  # the same while less than half of the target is used up: most decompositions drop nothing at all
 _COARSEST = 1e-9  # the same where the bond is larger than _GENEROUS_BOND
 _GENEROUS_BOND = 24
 _SAMPLING_SHARE = 0.9
@@ -44,9 +46,10 @@ class MatrixProductRun:
         self._job, self._allotment, self._width = job, allotment, program.num_clbits
         widths = np.diff(program.qubit_start)
         gates = int(np.count_nonzero(widths > 1))
-        # The bound on the infidelity grows with the square of the number of truncations.
+        # The bound on the infidelity is the square of a sum: half of it is shared out evenly, half to who needs it.
         low, high = _THRESHOLDS
-        allowed = _TARGET_INFIDELITY / max(1, gates) ** 2
+        budget = math.sqrt(_TARGET_INFIDELITY) / 2
+        allowed = (budget / max(1, gates)) ** 2
         fine, coarse = min(high, max(low, allowed)), max(low, min(_COARSEST, allowed))
         outcomes = min(job.shots, 1 << min(self._width, 62)) * (2 * self._width + BYTES_PER_OUTCOME)
         room = allotment.memory_bytes - BASE_BYTES - outcomes - program.nbytes
@@ -59,7 +62,7 @@ class MatrixProductRun:
         self._fraction = 0.0
         self._run = _kernels.MatrixProductRun(
             program, dict(routines()), job.shots, job.seed & (2**64 - 1), allotment.threads, room, fine, coarse,
-            _GENEROUS_BOND, MAX_INFIDELITY, seconds_per_product,
+            _GENEROUS_BOND, _RELAXED, budget, MAX_INFIDELITY, seconds_per_product,
         )  # fmt: skip
 
     def advance(self, seconds: float) -> Stage:
