@@ -111,6 +111,8 @@ def _serve(make, memory_bytes: int, shots: int, prepared: Path, pipe) -> None:
     except BaseException as error:
         pipe.send(f"{type(error).__name__}: {error}")
         raise
+    gc.collect()
+    gc.freeze()  # collections need not walk what every package has loaded
     pipe.send("ready")
     current: Any = None
     while True:
