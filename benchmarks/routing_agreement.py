@@ -104,7 +104,7 @@ def measure(items: Sequence[Item], ours: Child, reference: Child, quick_referenc
     from routing_set import load
 
     for item in items:
-        if item.qubits > MAX_QUBITS or item.name in record.part(PART):
+        if max(item.qubits, item.size) > MAX_QUBITS or item.name in record.part(PART):
             continue
         other = reference if is_unitary(load(item)) else quick_reference
         sampled = [child.prepare(item.path, _REFERENCE_SECONDS) for child in (ours, other)]

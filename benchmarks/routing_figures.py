@@ -29,6 +29,8 @@ def finish_figures(circuits: Found) -> dict[str, Any]:
     union = {name for who in PEERS for name in finished[who]}
     totals = {who: sum(_time(found, who) for found in circuits.values()) for who in (OURS, *PEERS)}
     best = min(PEERS, key=lambda who: totals[who])
+    answered = [found for name, found in circuits.items() if name in union or name in finished[OURS]]
+    ours_there, best_there = (sum(_time(found, who) for found in answered) for who in (OURS, best))
     ours = {name: found["contenders"][OURS] for name, found in circuits.items()}
     return {
         "circuits": count,
@@ -39,6 +41,7 @@ def finish_figures(circuits: Found) -> dict[str, Any]:
         "finished_by_qrex_only": sorted(set(finished[OURS]) - union),
         "total_over_best_peer": round(totals[OURS] / totals[best], 4),
         "best_peer": best,
+        "total_over_best_peer_where_anyone_finished": round(ours_there / best_there, 4),
         "total_seconds": {who: round(seconds, 2) for who, seconds in totals.items()},
         "out_of_memory": sum(found["state"] == "memory" for found in ours.values()),
         "unfinished": {name: f"{f['state']}: {f.get('why', '')}" for name, f in ours.items() if f["state"] != "ok"},
