@@ -28,7 +28,7 @@ RACE_LIMIT = 0.5
 
 _FIRST_SLICE = 0.002
 _LONGEST_SLICE = 0.5
-_FAIR_SHARE = 0.01  # of the certain time, before a forecast counts: early ones see only how a state grows
+_FAIR_SHARE = 0.03  # of the certain time, before a forecast counts: early ones see only how a state grows
 _OTHERS_SHARE = 0.25  # of the leader's time, where nothing is certain
 
 
