@@ -4,12 +4,13 @@
 
 The set is made by rule (see routing_set): every MQT Bench family at six sizes, 60 s and 1,000 shots each. Parts:
 `finish` runs everyone on everything and verifies; `regret` and `predictions` are read off its findings; `dispatch`
-sends trivial circuits; `memory` runs the set within 2 GB; `agreement` compares distributions. The last line
-printed is one JSON object; a table of all times is written beside the record. Definitions: a circuit is finished
-when it is answered within the limit with a stated infidelity of at most 1e-3 and, where its gates have an inverse
-and it has more than 20 qubits, its mirror circuit returns its start with probability 0.99. `total_over_best_peer`
-counts the limit for what is not finished. Times below 20 ms count as 20 ms in the regret and the predictions, peaks
-below 32 MiB as 32 MiB; shares without these floors stand beside them.
+sends trivial circuits; `memory` runs the set within 2 GB; `agreement` compares distributions. The last line printed
+is one JSON object; a table of all times is written beside the record. Definitions: a circuit is finished when it is
+answered within the limit with a stated infidelity of at most 1e-3 and, where its gates have an inverse and it has
+more than 20 qubits, its mirror circuit returns its start with probability 0.99. `total_over_best_peer` counts the
+limit for what is not finished. Routing's own time is that of profile and plan; reading and reducing a circuit,
+which every engine of qrex needs, is in the total time only. Times below 20 ms count as 20 ms in the regret and the
+predictions, peaks below 32 MiB as 32 MiB; shares without these floors stand beside them.
 
 Needs the packages of `make peers`, and says so when one is missing.
 """
