@@ -140,7 +140,7 @@ def _finish(items, constants: CostConstants, record: Record, options) -> None:
     for peer in PEERS:
         contenders[peer] = _child(peer, lambda peer=peer: make(peer, threads, memory), options)
     engines = {
-        f"{OURS}:{name}": _child(name, lambda name=name: Ours(values, threads, memory, name), options)
+        f"{OURS}:{name}": _child(f"{OURS}:{name}", lambda name=name: Ours(values, threads, memory, name), options)
         for name in engine_names(values)
     }
     try:

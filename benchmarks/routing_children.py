@@ -160,7 +160,7 @@ _WORTH_KEEPING_SECONDS = 0.5
 
 def _prepare(contender: Contender, path: str, mirrored: bool, hint: str, folder: Path) -> Any:
     kept = folder / f"{Path(path).stem}{'.mirror' if mirrored else ''}.pickle"
-    if kept.exists():
+    if contender.keepable and kept.exists():
         with contextlib.suppress(Exception), open(kept, "rb") as file:
             return contender.tune(pickle.load(file))
     began = time.perf_counter()

@@ -15,7 +15,10 @@ constexpr int kOwnRotations = 7;    // largest rank whose columns our own rotati
 constexpr int kOwnEigen = 32;       // largest Hermitian matrix that our own eigensolver beats the library on
 constexpr double kOrthogonal = 1e-6;  // cosine after which one more rotation leaves nothing: convergence is quadratic
 constexpr int kMaxSweeps = 30;
-constexpr std::size_t kThreadedWork = 1u << 19;  // multiplications from which threads pay
+// Multiplications from which threads pay. Decompositions synchronize once per column: on a busy machine two threads
+// made those of 128 × 128 matrices 2 to 5 times slower, and none faster.
+constexpr std::size_t kThreadedProduct = 1u << 21;
+constexpr std::size_t kThreadedDecomposition = 1u << 26;
 
 inline double norm2(const Scalar* x, int n) {
   const double* p = reinterpret_cast<const double*>(x);
@@ -60,8 +63,8 @@ LinearAlgebra::LinearAlgebra(const Routines& routines, int threads) : call_(rout
 
 LinearAlgebra::~LinearAlgebra() = default;
 
-void LinearAlgebra::thread_count(std::size_t work) {
-  const int wanted = work >= kThreadedWork ? threads_ : 1;
+void LinearAlgebra::thread_count(std::size_t work, std::size_t worth) {
+  const int wanted = work >= worth ? threads_ : 1;
   if (wanted == current_ || !call_.set_threads) return;
   call_.set_threads(wanted);
   current_ = wanted;
@@ -77,7 +80,7 @@ void LinearAlgebra::multiply(int m, int k, int n, const Scalar* a, const Scalar*
     }
     return;
   }
-  thread_count(static_cast<std::size_t>(m) * k * n);
+  thread_count(static_cast<std::size_t>(m) * k * n, kThreadedProduct);
   char plain = 'N';
   Scalar one = 1, zero = 0;
   call_.gemm(&plain, &plain, &n, &m, &k, &one, const_cast<Scalar*>(b), &stride, const_cast<Scalar*>(a), &k, &zero, out, &n);
@@ -89,7 +92,7 @@ void LinearAlgebra::multiply_adjoint(int m, int k, int n, const Scalar* a, const
       for (int j = 0; j < n; ++j) out[i * n + j] = dot(b + j * k, a + i * k, k);
     return;
   }
-  thread_count(static_cast<std::size_t>(m) * k * n);
+  thread_count(static_cast<std::size_t>(m) * k * n, kThreadedProduct);
   char plain = 'N', adjoint = 'C';
   Scalar one = 1, zero = 0;
   call_.gemm(&adjoint, &plain, &n, &m, &k, &one, const_cast<Scalar*>(b), &k, const_cast<Scalar*>(a), &k, &zero, out, &n);
@@ -102,7 +105,7 @@ void LinearAlgebra::adjoint_multiply(int m, int k, int n, const Scalar* a, const
       for (int i = 0; i < m; ++i) add(out + i * n, std::conj(a[j * m + i]), b + j * n, n);
     return;
   }
-  thread_count(static_cast<std::size_t>(m) * k * n);
+  thread_count(static_cast<std::size_t>(m) * k * n, kThreadedProduct);
   char plain = 'N', adjoint = 'C';
   Scalar one = 1, zero = 0;
   call_.gemm(&plain, &adjoint, &n, &m, &k, &one, const_cast<Scalar*>(b), &n, const_cast<Scalar*>(a), &m, &zero, out, &n);
@@ -152,7 +155,7 @@ QREX_CLONES int LinearAlgebra::pivoted_rows(Scalar* a, int m, int n, double stop
 
 // The same by LAPACK: pivoted QR of the transpose, which is `a` itself read column by column.
 int LinearAlgebra::pivoted_library(Scalar* a, int m, int n, double stop, double& rest) {
-  thread_count(static_cast<std::size_t>(m) * n * std::min(m, n));
+  thread_count(static_cast<std::size_t>(m) * n * std::min(m, n), kThreadedDecomposition);
   int most = std::min(m, n), info = 0, size = (std::max(m, n) + 2) * 34;
   order_.assign(m, 0);
   tau_.resize(most);
@@ -215,7 +218,7 @@ QREX_CLONES void LinearAlgebra::rotate(int m, int n, int rank) {
 
 void LinearAlgebra::eigen(Scalar* matrix, int n) {
   if (n <= kOwnEigen) return own_eigen(matrix, n);
-  thread_count(static_cast<std::size_t>(n) * n * n);
+  thread_count(static_cast<std::size_t>(n) * n * n, kThreadedDecomposition);
   char vectors = 'V', lower = 'L';
   int info = 0, size = 2 * n + n * n, real_size = 1 + 5 * n + 2 * n * n, int_size = 3 + 5 * n;
   eigenvalues_.resize(n);
@@ -363,7 +366,7 @@ int LinearAlgebra::orthonormal_rows(Scalar* a, int m, int n, Buffer& left, Buffe
     std::copy(right_.data(), right_.data() + right.size(), right.data());
     return rank;
   }
-  thread_count(static_cast<std::size_t>(m) * n * std::min(m, n));
+  thread_count(static_cast<std::size_t>(m) * n * std::min(m, n), kThreadedDecomposition);
   int rank = std::min(m, n), info = 0, size = std::max(m, n) * 64;
   tau_.resize(rank);
   work_.resize(size);

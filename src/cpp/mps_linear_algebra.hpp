@@ -147,7 +147,7 @@ class LinearAlgebra {
   void gather_norms(int kept, std::vector<double>& values);  // squared norms in, norms of those kept out
   void eigen(Scalar* matrix, int n);    // eigenvalues ascending in eigenvalues_, eigenvectors in the rows, conjugated
   void own_eigen(Scalar* matrix, int n);  // the same for small n
-  void thread_count(std::size_t work);
+  void thread_count(std::size_t work, std::size_t worth);
 
   Routines call_;
   int threads_, current_ = 1;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qrex.engines.mps.run import BASE_BYTES, BYTES_PER_OUTCOME
+from qrex.engines.mps.run import BASE_BYTES, BYTES_PER_OUTCOME, TARGET_INFIDELITY
 from qrex.engines.protocol import Allotment, Cost
 from qrex.profile import Profile
 
@@ -29,7 +29,7 @@ def estimate(c: Mapping[str, float], profile: Profile, allotment: Allotment) -> 
     draws = (c["site"] * profile.active_qubits + c["element"] * squares) * profile.shots
     elements = 2.0 ** min(profile.log2_mps_elements, _LARGEST_LOG2)
     outcomes = profile.shots * (2 * profile.num_clbits + BYTES_PER_OUTCOME)
-    infidelity = min(1e-4, profile.mps_updates**2 * 1e-12)
+    infidelity = min(TARGET_INFIDELITY, profile.mps_updates**2 * 1e-12)
     return Cost(
         c["fixed"] + repeats * gates + draws,
         BASE_BYTES + outcomes + int(_AMPLITUDE_BYTES * elements * _TENSOR_COPIES),

@@ -18,7 +18,7 @@ from qrex.engines.protocol import Allotment, Counts, Job, Progress, Stage
 from qrex.errors import EngineError, MemoryLimitError
 from qrex.units import format_bytes
 
-__all__ = ["BASE_BYTES", "BYTES_PER_OUTCOME", "MAX_INFIDELITY", "SLICE_SECONDS", "MatrixProductRun"]
+__all__ = ["BASE_BYTES", "BYTES_PER_OUTCOME", "MAX_INFIDELITY", "SLICE_SECONDS", "TARGET_INFIDELITY", "MatrixProductRun"]
 
 MAX_INFIDELITY = 1e-3
 """A matrix product state that lost more than this to truncation is an error, not an answer."""
@@ -26,9 +26,14 @@ MAX_INFIDELITY = 1e-3
 SLICE_SECONDS = 0.01
 BASE_BYTES = 8 << 20
 BYTES_PER_OUTCOME = 200  # besides its text: words, dictionary entry, string object
-_TARGET_INFIDELITY = 1e-4  # bound on what all truncations of a circuit may add up to, if each drops all it may
+TARGET_INFIDELITY = 4e-4
+"""Bound on what all truncations of a circuit may add up to, if each drops all it may."""
+
+_EVEN_SHARE = 0.2  # of its square root: to all gates alike; the rest goes to who needs it
 _THRESHOLDS = (1e-15, 1e-14)  # squared weight that a decomposition may drop, whatever the bond; rounding is below
-_RELAXED = 1e-12  # the same while less than half of the target is used up: most decompositions drop nothing at all
+# The same until the other share is used up: most decompositions drop nothing at all. Once it is used up, bonds grow
+# fast, since what was dropped before is noise above every finer threshold.
+_RELAXED = 1e-12
 _COARSEST = 1e-9  # the same where the bond is larger than _GENEROUS_BOND
 _GENEROUS_BOND = 24
 _SAMPLING_SHARE = 0.9
@@ -46,10 +51,10 @@ class MatrixProductRun:
         self._job, self._allotment, self._width = job, allotment, program.num_clbits
         widths = np.diff(program.qubit_start)
         gates = int(np.count_nonzero(widths > 1))
-        # The bound on the infidelity is the square of a sum: half of it is shared out evenly, half to who needs it.
+        # The bound on the infidelity is the square of a sum.
         low, high = _THRESHOLDS
-        budget = math.sqrt(_TARGET_INFIDELITY) / 2
-        allowed = (budget / max(1, gates)) ** 2
+        target = math.sqrt(TARGET_INFIDELITY)
+        allowed = (_EVEN_SHARE * target / max(1, gates)) ** 2
         fine, coarse = min(high, max(low, allowed)), max(low, min(_COARSEST, allowed))
         outcomes = min(job.shots, 1 << min(self._width, 62)) * (2 * self._width + BYTES_PER_OUTCOME)
         room = allotment.memory_bytes - BASE_BYTES - outcomes - program.nbytes
@@ -62,7 +67,7 @@ class MatrixProductRun:
         self._fraction = 0.0
         self._run = _kernels.MatrixProductRun(
             program, dict(routines()), job.shots, job.seed & (2**64 - 1), allotment.threads, room, fine, coarse,
-            _GENEROUS_BOND, _RELAXED, budget, MAX_INFIDELITY, seconds_per_product,
+            _GENEROUS_BOND, _RELAXED, (1 - _EVEN_SHARE) * target, MAX_INFIDELITY, seconds_per_product,
         )  # fmt: skip
 
     def advance(self, seconds: float) -> Stage:
