@@ -208,7 +208,8 @@ class _Rows:
                 self.obstacle = self.obstacle or f"{test} cannot be followed"
                 test = BitTest(())
             start = len(self.opcode)
-            for block, one in zip(operation.blocks, (test, opposite(test)), strict=False):
+            for number, block in enumerate(operation.blocks):
+                one = opposite(test) if number else test
                 if one is None:
                     self.obstacle = self.obstacle or "an else after several conditions cannot be followed"
                     one = test
