@@ -69,6 +69,13 @@ def test_device_figures_lie_where_the_calibration_puts_them(summary, manila):
     assert comparison(summary, "rb_two_qubit").before.value > comparison(summary, "rb_one_qubit").before.value
 
 
+def test_usage_and_memory_are_measured_alike_on_both_sides(summary):
+    for key in ("cpu_usage", "peak_memory"):
+        sides = comparison(summary, key)
+        assert sides.before.method == sides.after.method
+        assert sides.before.source == sides.after.source == "host"
+
+
 def test_every_figure_names_a_definition_that_exists(summary):
     assert unknown_definitions(summary) == {}
 
