@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrex.circuits import read_circuit
+from qiskit import QuantumCircuit
+
+from qrex.circuits import circuit_from_qiskit, read_circuit
 from qrex.errors import CircuitError
 
 TWO = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -29,6 +32,9 @@ WRONG = {
     "gate of version 2 in 3": (THREE + "qubit[2] q; rzz(1) q[0], q[1];", r"'rzz' is not part of stdgates\.inc"),
     "missing include": ('OPENQASM 3.0;\ninclude "mine.inc";', r"2:9: include of 'mine\.inc' is not supported"),
     "include of a system file": ('OPENQASM 2.0;\ninclude "/etc/passwd";\nqreg q[1];', r"2:9: .*no file is read"),
+    "an infinite angle, 2": (TWO + "qreg q[1];\nrx(1e400) q[0];", r"4:4: this value is not finite"),
+    "an infinite product, 2": (TWO + "qreg q[1];\nrx(1e99*1e99*1e99*1e99) q[0];", r"this value is not finite"),
+    "an infinite exponential, 2": (TWO + "qreg q[1];\nrx(exp(1000)) q[0];", r"4:4: "),
     "undeclared register": (THREE + "qubit[2] data;\nx date[0];", r"4:3: 'date' is not declared.*'data'"),
     "declared twice": (THREE + "qubit q;\nbit q;", r"4:5: 'q' is declared twice"),
     "gate defined twice": (THREE + "gate a q { x q; }\ngate a q { y q; }", r"4:6: gate 'a' is defined twice"),
@@ -160,3 +166,18 @@ def test_any_text_is_read_or_refused(text, head):
         read_circuit(head + text, "any.qasm")
     except CircuitError as error:
         assert error.line is not None
+
+
+@pytest.mark.parametrize("angle", [float("nan"), float("inf"), np.float64("-inf")])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_qiskit_circuit_with_an_angle_that_is_not_finite(angle, conditional):
+    circuit = QuantumCircuit(2, 1)
+    circuit.rx(0.5, 0)
+    if conditional:
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 1)):
+            circuit.rz(angle, 1)
+    else:
+        circuit.rz(angle, 1)
+    with pytest.raises(CircuitError, match=r"of rz on qubit \d is not a finite number"):
+        circuit_from_qiskit(circuit)

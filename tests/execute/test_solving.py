@@ -216,7 +216,7 @@ def test_races_are_run_and_told(monkeypatch):
     answer = solve(request(entangled(), {}), quiet)
     assert answer["engine"] == "quick" and answer["certain"]
     assert answer["parts"][0]["race"]["quick"]["size"] == 7
-    assert answer["predicted_bytes"] == 1234
+    assert answer["predicted_bytes"] == 1234 + prepare(request(entangled(), {})).plan.answer_bytes
     hopeless = Stepped("hopeless", 1e3, bound=True, forecasts=(99.0,) * 20)
     with_engines(monkeypatch, Made("certain", 0.5), hopeless)
     answer = solve(request(entangled(), {}), quiet)

@@ -1,5 +1,8 @@
 """Reduced programs mean what the circuit meant: exact distributions, and counts put together again."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from conformance.families import FAMILIES
@@ -177,6 +180,29 @@ def test_join_pairs_parts_at_random_and_places_bits():
     statistic = sum((counts[key] - shots * p) ** 2 / (shots * p) for key, p in expected.items())
     assert statistic < 27.9  # chi-square, 7 degrees of freedom: exceeded once in 5,000
     assert counts == join(found, halves, shots, seed=5) != join(found, halves, shots, seed=6)
+
+
+@pytest.mark.parametrize(("width", "shots"), [(40, 300_000), (300, 60_000), (5_000, 4_000)])
+def test_the_memory_of_joining_is_what_was_said(width, shots):
+    """In a process of its own, so that nothing freed earlier is used again."""
+    script = f"""
+import os, pickle
+from qiskit import QuantumCircuit
+from qrex.circuits import circuit_from_qiskit
+from qrex.execute.memory import highest_resident_bytes, reset_own_peak
+from qrex.profile.reduction import join, join_bytes, reduce
+circuit = QuantumCircuit({width}, {width})
+circuit.h(range({width}))
+circuit.measure(range({width}), range({width}))
+found = reduce(circuit_from_qiskit(circuit).program)
+join(found, [], 10, seed=1)
+before = reset_own_peak()
+counts = join(found, [], {shots}, seed=1)
+sent = pickle.dumps(counts)
+print((highest_resident_bytes(os.getpid()) - before) / join_bytes(found, len(counts), {shots}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 0.5 < float(done.stdout) < 1.2
 
 
 def test_join_with_one_part_keeps_its_counts():

@@ -6,12 +6,14 @@ other in one worker, so their seconds add up and the largest peak counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qrex.balance.routing import DEFAULT_MAX_INFIDELITY, Refine, Route, route
 from qrex.engines import Allotment, Cost, Engine
+from qrex.profile.reduction import join_bytes
 
 if TYPE_CHECKING:
     from qrex.profile.analysis import Analysis
@@ -21,8 +23,6 @@ __all__ = ["CLASSICAL", "Plan", "plan_circuit", "seconds_on"]
 CLASSICAL = "classical"
 """Named as the engine where every outcome is certain or an independent coin, so that none is needed."""
 
-# Strings of the answer, random numbers, the join of parts.
-_BYTES_PER_SHOT_BIT = 3
 _BASE_BYTES = 1 << 20
 
 
@@ -31,7 +31,8 @@ class Plan:
     """`engine`, `reason` and `passed_over` are those of the costliest part; `routes` has one entry per part.
 
     `whole`: the circuit runs as it was written, not reduced. `cost` is that of all parts together. `guarded`: a
-    part is not certain to fit (see `Route`).
+    part is not certain to fit (see `Route`). `answer_bytes`: what the counts of all parts together take, and joining
+    them; in `cost` too.
     """
 
     circuit_id: str
@@ -42,6 +43,7 @@ class Plan:
     routes: tuple[Route, ...]
     whole: bool
     guarded: bool
+    answer_bytes: int = 0
 
     @property
     def tried(self) -> tuple[str, ...]:
@@ -86,10 +88,10 @@ def seconds_on(
 
 
 def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan:
-    joined = _BASE_BYTES + _BYTES_PER_SHOT_BIT * analysis.shots * analysis.reduced.num_clbits
+    joined = _BASE_BYTES + join_bytes(analysis.reduced, _distinct(analysis), analysis.shots)
     if not routes:
         reason = "every outcome is certain or an independent coin: no state is needed"
-        return Plan(analysis.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False)
+        return Plan(analysis.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False, joined)
     costliest = max(routes, key=lambda found: found.cost.seconds)
     cost = Cost(
         seconds=sum(found.cost.seconds for found in routes),
@@ -110,7 +112,15 @@ def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan
         routes,
         whole,
         any(found.guarded for found in routes),
+        joined,
     )
+
+
+def _distinct(analysis: Analysis) -> float:
+    """Outcomes to expect of all shots, at most: of the coins, and of each part as many as its state has amplitudes."""
+    log2 = len(analysis.reduced.coin_bits) + sum(profile.log2_outcomes for profile in analysis.part_profiles)
+    outcomes = 2.0 ** min(log2, 60.0)
+    return -outcomes * math.expm1(-analysis.shots / outcomes)
 
 
 def _told_reduction(analysis: Analysis, routes: tuple[Route, ...]) -> str:

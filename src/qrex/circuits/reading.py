@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
+import numpy as np
 from qiskit import QuantumCircuit, qasm2
 from qiskit.circuit.library import CPhaseGate, CUGate, PhaseGate, UGate
 
@@ -26,6 +27,8 @@ __all__ = ["circuit_from_qiskit", "read_circuit"]
 _VERSION = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*(OPENQASM)\b\s*([^\s;]*)\s*(;?)", re.DOTALL)
 _OLD_WORDS = re.compile(r"^\s*(?:qreg|creg|opaque)\b|\"qelib1\.inc\"", re.MULTILINE)
 _NOT_FLAT = re.compile(r"\b(?:gate|opaque|if)\b")
+# Without these no value of an expression leaves the range of floating point; looking at every gate takes a while.
+_MAY_OVERFLOW = re.compile(r"[eE]\+?\d\d|[eE]-\d{3}|\d{40}|\^|\b(?:exp|ln|sqrt|tan)\b")
 _REGISTER = re.compile(r"\b([qc])reg\s+\w+\s*\[\s*(\d+)\s*\]")
 _MODERN = {
     "u1": PhaseGate,
@@ -89,7 +92,7 @@ def circuit_from_qiskit(
 ) -> Circuit:
     """A Qiskit circuit as a `Circuit`, copied so that later changes to the original do not reach it.
 
-    Its id is a hash over its instructions. Raises CircuitError where parameters have no values.
+    Its id is a hash over its instructions. Raises CircuitError where parameters have no values, or infinite ones.
     """
     name = name or quantum_circuit.name
     if quantum_circuit.parameters:
@@ -98,6 +101,8 @@ def circuit_from_qiskit(
                            file="<python>")  # fmt: skip
     if not quantum_circuit.num_qubits:
         raise CircuitError(f"circuit '{name}' has no qubits", file="<python>")
+    if wrong := _not_finite(quantum_circuit):
+        raise CircuitError(f"circuit '{name}': {wrong} is not a finite number", file="<python>")
     copy = quantum_circuit.copy(name)
     return Circuit(circuit_id(copy), name, "<python>", "Qiskit", copy, target, shots)
 
@@ -136,6 +141,22 @@ def _fast(text: str, version: int) -> QuantumCircuit | None:
     if size["q"] > MAX_QUBITS or size["c"] > MAX_BITS or not size["q"]:
         return None
     try:
-        return qasm2.loads(text, include_path=(), custom_instructions=_LEGACY)
+        found = qasm2.loads(text, include_path=(), custom_instructions=_LEGACY)
     except Exception:  # ours reads it or says what is wrong, with the place
         return None
+    return None if _MAY_OVERFLOW.search(text) and _not_finite(found) else found
+
+
+def _not_finite(circuit: QuantumCircuit) -> str:
+    """The first infinite or undefined number, "" where there is none; blocks included, definitions not."""
+    if not np.isfinite(circuit.global_phase):
+        return f"global phase {circuit.global_phase}"
+    for instruction in circuit.data:
+        for value in instruction.params:
+            if isinstance(value, QuantumCircuit):
+                if inside := _not_finite(value):
+                    return inside
+            elif isinstance(value, (float, complex, np.ndarray, np.number)) and not np.isfinite(value).all():
+                where = ", ".join(str(circuit.find_bit(qubit).index) for qubit in instruction.qubits)
+                return f"parameter {value} of {instruction.name} on qubit {where}"
+    return ""

@@ -299,7 +299,7 @@ def _answer(plan: Plan, whole: Counts | None, counts, probabilities, answers, co
         "engine": costliest["engine"] if costliest else CLASSICAL,
         "parts": records,
         "predicted_seconds": sum(before) + sum(record["predicted_seconds"] for record in records),
-        "predicted_bytes": max((record["predicted_bytes"] for record in records), default=plan.cost.peak_bytes),
+        "predicted_bytes": plan.answer_bytes + max((record["predicted_bytes"] for record in records), default=0),
         "certain": all(record["certain"] for record in records),
         "note": _notes(records),
         "reading_seconds": before[0],

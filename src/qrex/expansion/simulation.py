@@ -114,18 +114,28 @@ def run_expanded(
     owner = _pass_id(circuits) if timed else ""
     built = available_engines(session.constants.values)
 
-    def unit(circuit: Circuit, found: Prepared, excluded: tuple[str, ...] = ()) -> WorkUnit:
+    def unit(
+        circuit: Circuit, found: Prepared, excluded: tuple[str, ...] = (), memory_bytes: int | None = None
+    ) -> WorkUnit:
         seconds = _seconds_by_threads(session, found, built) if side_by_side else None
         probe = probes.get(circuit.id, ())
-        return _planned_unit(session, circuit, found, mode, engine, excluded, probe, owner, seconds)
+        limit = _limit(session, found.plan) if memory_bytes is None else memory_bytes
+        return _planned_unit(session, circuit, found, limit, mode, engine, excluded, probe, owner, seconds)
 
     longest_first = sorted(circuits, key=lambda c: -planned.prepared[c.id].plan.cost.seconds)
     units = [unit(circuit, planned.prepared[circuit.id]) for circuit in longest_first]
     decision_seconds = monotonic() - began
 
-    def elsewhere(name: str) -> WorkUnit | None:
-        """The circuit on engines that its first plan did not try; None where none is left."""
+    def again(name: str, payload: Mapping[str, Any]) -> WorkUnit | None:
+        """What went past its memory: once more with all there is, then on engines that its first plan did not try.
+        What an engine itself notices is tried on others at once, in the worker."""
+        if not payload["breach"]:
+            return None
         circuit = next(c for c in circuits if c.id == name)
+        if payload["memory_bytes"] < session.room_bytes:
+            return unit(circuit, planned.prepared[name], memory_bytes=session.room_bytes)
+        if not payload["lost"]:
+            return None
         tried = planned.prepared[name].plan.tried
         try:
             found = prepare(_to_plan(session, circuit, engine, tried))
@@ -134,7 +144,7 @@ def run_expanded(
         return unit(circuit, found, tried)
 
     return _run(
-        session, title, units, planned.prepared, planned.refused, decision_seconds, elsewhere,
+        session, title, units, planned.prepared, planned.refused, decision_seconds, again,
         side_by_side=side_by_side, timed=timed,
     )  # fmt: skip
 
@@ -197,6 +207,7 @@ def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str,
     return seconds
 
 
+_TRIALS = 3
 _LIMIT_FACTOR = 1.5
 _LIMIT_FLOOR_BYTES = 256 * 2**20
 
@@ -210,6 +221,7 @@ def _planned_unit(
     session: Session,
     circuit: Circuit,
     prepared: Prepared,
+    memory_bytes: int,
     mode: str,
     engine: str | None,
     excluded: tuple[str, ...],
@@ -218,7 +230,7 @@ def _planned_unit(
     seconds: Mapping[int, float] | None,
 ) -> WorkUnit:
     """A circuit that was planned here. Its parts travel as arrays; the circuit itself only where it runs whole."""
-    allotment = Allotment(threads=session.cores, memory_bytes=_limit(session, prepared.plan))
+    allotment = Allotment(threads=session.cores, memory_bytes=memory_bytes)
     job = _job(session, circuit, probe)
     if not prepared.plan.whole:
         job = replace(job, circuit=None, label=circuit.name)
@@ -260,7 +272,7 @@ def _unit(
 
 
 def _run(
-    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, elsewhere=None, *,
+    session, title, units, prepared: Mapping[str, Prepared], refused, decision_seconds, again=None, *,
     side_by_side, timed=True,
 ) -> SimulationStage:  # fmt: skip
     routes = {name: found.plan for name, found in prepared.items()}
@@ -277,12 +289,11 @@ def _run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side,
             on_held=sampler.held,
         )  # fmt: skip
-        if elsewhere is not None:
-            # A breach that only the end of its process stopped: what the engine itself notices is retried there.
-            again = [elsewhere(name) for name, payload in payloads.items() if payload["lost"] and payload["breach"]]
-            if any(again):
+        for _ in range(_TRIALS - 1 if again is not None else 0):
+            once_more = [again(name, payload) for name, payload in payloads.items()]
+            if any(once_more):
                 payloads |= session.runner.run(
-                    [unit for unit in again if unit], side_by_side=side_by_side, on_held=sampler.held
+                    [unit for unit in once_more if unit], side_by_side=side_by_side, on_held=sampler.held
                 )
     if kept:
         record = kept.payload

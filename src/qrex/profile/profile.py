@@ -73,6 +73,13 @@ class Profile:
     obstacle: str = ""
     dense: DenseWork | None = None
 
+    @property
+    def log2_outcomes(self) -> float:
+        """Bound on log2 of the number of distinct outcomes: each bit, and where all is measured at the end each
+        amplitude, has at most one."""
+        bits = float(self.num_clbits)
+        return bits if self.needs_trajectories or not self.terminal_measurements_only else min(bits, self.log2_support)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values under the field names."""
         return asdict(self) | {"gate_counts": dict(self.gate_counts)}
