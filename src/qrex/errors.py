@@ -5,6 +5,7 @@ QrexError
 │   ├── CircuitError      exit 2   OpenQASM that cannot be read (file:line:column)
 │   └── PlatformError     exit 2   a platform file or a QPU name that cannot be used
 ├── InfeasibleError       exit 3   asked for more than this platform has
+│   └── NoEngineError     exit 3   no engine can run a circuit
 ├── ThresholdError        exit 4   a *required* threshold was missed
 ├── EngineError           exit 1   an engine failed while it ran
 │   └── MemoryLimitError  exit 1   an engine went past its allotment
@@ -15,12 +16,16 @@ Messages say what was asked, what exists, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = [
     "CircuitError",
     "EngineError",
     "InfeasibleError",
     "InputError",
     "MemoryLimitError",
+    "NoEngineError",
     "PlatformError",
     "QrexError",
     "StoreError",
@@ -65,6 +70,21 @@ class InfeasibleError(QrexError):
     """The platform has not got what was asked for; the message says what would make it feasible."""
 
     exit_code = 3
+
+
+class NoEngineError(InfeasibleError):
+    """No engine can run a circuit. `what` describes it; `reasons` and, where only memory is wanting, `needs` (bytes)
+    are by engine."""
+
+    def __init__(
+        self,
+        message: str,
+        what: str = "",
+        reasons: Mapping[str, str] = MappingProxyType({}),
+        needs: Mapping[str, int] = MappingProxyType({}),
+    ):
+        self.what, self.reasons, self.needs = what, dict(reasons), dict(needs)
+        super().__init__(message)
 
 
 class ThresholdError(QrexError):

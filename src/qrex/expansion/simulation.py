@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import nan
 from time import monotonic
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
+from qrex.expansion.refusals import refusal
 from qrex.expansion.session import Session
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
@@ -163,12 +165,16 @@ def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | Non
     """Reduce every circuit and choose its engines, or `engine`, with all cores and memory at hand."""
     prepared: dict[str, Prepared] = {}
     refused: dict[str, str] = {}
+
+    def freely(circuit: Circuit) -> Plan:
+        return prepare(_to_plan(session, circuit, None)).plan
+
     _ = session.room_bytes  # more memory than there is refuses the whole workload, not its circuits
     for circuit in circuits:
         try:
             prepared[circuit.id] = prepare(_to_plan(session, circuit, engine))
         except InfeasibleError as error:
-            refused[circuit.id] = str(error)
+            refused[circuit.id] = refusal(session, error, engine, partial(freely, circuit))
     return PlannedRoutes(tuple(circuits), prepared, refused)
 
 
