@@ -8,7 +8,8 @@ QrexError
 │   └── NoEngineError     exit 3   no engine can run a circuit
 ├── ThresholdError        exit 4   a *required* threshold was missed
 ├── EngineError           exit 1   an engine failed while it ran
-│   └── MemoryLimitError  exit 1   an engine went past its allotment
+│   ├── MemoryLimitError  exit 1   an engine went past its allotment
+│   └── EngineFaultError  exit 1   an engine raised, or returned, what no engine should
 └── StoreError            exit 1   the store cannot be read or written
 
 Messages say what was asked, what exists, and what to do.
@@ -22,6 +23,7 @@ from types import MappingProxyType
 __all__ = [
     "CircuitError",
     "EngineError",
+    "EngineFaultError",
     "InfeasibleError",
     "InputError",
     "MemoryLimitError",
@@ -99,6 +101,10 @@ class EngineError(QrexError):
 
 class MemoryLimitError(EngineError):
     """An engine went past the memory it was allotted."""
+
+
+class EngineFaultError(EngineError):
+    """An engine raised what no engine should raise, or returned what is no answer: its code must be mended."""
 
 
 class StoreError(QrexError):

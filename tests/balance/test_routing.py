@@ -129,6 +129,16 @@ def test_infeasible_says_what_would_help():
         chosen(Made("no", refusal="not Clifford"))
 
 
+def test_an_engine_that_fails_when_it_is_asked_is_passed_over():
+    class Raising(Made):
+        def supports(self, profile):
+            raise KeyError("depth")
+
+    found = chosen(Raising("raises"), Made("says true", cost=True), Made("sound", Cost(1.0, 10)))
+    assert found.engine == "sound"
+    assert found.passed_over["raises"] == "supports() raised KeyError: 'depth'"
+    assert found.passed_over["says true"].startswith("estimate() returned True")
+
 
 @pytest.fixture(scope="module")
 def engines():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from qrex.engines import Allotment, Cost, Engine
+from qrex.engines.asking import ask_cost, ask_support
 from qrex.errors import EngineError, NoEngineError
 from qrex.profile import Profile
 from qrex.units import format_bytes, format_seconds
@@ -61,8 +62,8 @@ def route(
 ) -> Route:
     """The fastest predicted engine that stays within `allotment` and `max_infidelity`; ties go by name.
 
-    `refine` corrects a cost by what earlier runs took. Raises NoEngineError, saying what would make it feasible,
-    where no engine can.
+    `refine` corrects a cost by what earlier runs took. An engine that fails when it is asked is passed over. Raises
+    NoEngineError, saying what would make it feasible, where no engine can.
     """
     passed: dict[str, str] = {}
     fitting: list[tuple[float, str, Cost]] = []
@@ -97,17 +98,21 @@ def route(
 
 def _cost(name, profile, engines, allotment, refine: Refine | None, passed: dict[str, str]) -> Cost | None:
     engine = engines[name]
-    support = engine.supports(profile)
+    try:
+        support = ask_support(name, engine, profile)
+    except EngineError as error:
+        passed[name] = str(error)
+        return None
     if getattr(engine, "delegates", False) and len(engines) > 1:
         # It would only choose among engines that are ranked here themselves, later and for a fee. Asked
         # for by name it stands alone, and runs.
         passed[name] = support.reason or "chooses among methods that are ranked here by name"
         return None
     if not support.supported:
-        passed[name] = support.reason
+        passed[name] = support.reason or "does not take it, and does not say why"
         return None
     try:
-        cost = engine.estimate(profile, allotment)
+        cost = ask_cost(name, engine, profile, allotment)
     except EngineError as error:
         passed[name] = str(error)
         return None

@@ -98,6 +98,7 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
 def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     """The least memory with which an engine is certain to run the parts that are not certain to fit."""
     from qrex.engines import Allotment, Job
+    from qrex.engines.asking import ask_cost, ask_support
     from qrex.errors import EngineError
     from qrex.execute.solving import SolveRequest, engines_of
     from qrex.expansion.refusals import enough_memory
@@ -114,8 +115,8 @@ def _advice(session: Session, found: Prepared, engine: str | None) -> str:
             if getattr(candidate, "delegates", False):
                 continue
             with contextlib.suppress(EngineError):
-                if candidate.supports(profile).supported:
-                    cost = candidate.estimate(profile, whole)
+                if ask_support(other, candidate, profile).supported:
+                    cost = ask_cost(other, candidate, profile, whole)
                     if not cost.upper_bound:
                         wanted.append((cost.peak_bytes, other))
         if not wanted:

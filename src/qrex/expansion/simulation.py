@@ -8,6 +8,7 @@ that was interrupted and went on has the sum of its sessions' spans.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
@@ -18,7 +19,7 @@ from typing import Any
 from qrex.balance import Plan, seconds_on
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Engine, Job
-from qrex.engines.registry import available_engines
+from qrex.engines.registry import available_engines, distribution_of
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
@@ -197,7 +198,8 @@ def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str,
         return {1: found.plan.cost.seconds}
     seconds = {session.cores: found.plan.cost.seconds}
     for threads in range(1, session.cores):
-        seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
+        with suppress(EngineError):  # it gives no estimate for so many: then it is not run on them
+            seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
     return seconds
 
 
@@ -257,6 +259,8 @@ def _unit(
         "owner": owner,
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
+    if distribution := distribution_of(engine):
+        parts["distribution"] = distribution  # another version of it may answer otherwise
     task = Task(
         circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
     )
