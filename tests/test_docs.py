@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from foreign_packages import install
 
 from qrex.circuits import load_workload
 from qrex.errors import CircuitError
 from qrex.expansion import Expansion
 from qrex.platform import load_platform
+from qrex.profile import Profile
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -83,6 +90,52 @@ def test_the_sample_workload_file_is_accepted(tmp_path):
     assert (adder.name, adder.target, adder.shots) == ("adder_64", "simulate", 1000)
     assert (vqe.name, vqe.target, vqe.shots) == ("vqe", "auto", 4000)
     assert vqe.quantum_circuit.data[0].operation.params == [0.5]
+
+
+@pytest.fixture
+def documented_engine(tmp_path):
+    """The environment of a process that has the engine of docs/engines.md installed."""
+    project = tomllib.loads(_sample("engines.md", "toml"))["project"]
+    points = project["entry-points"]["qrex.engines"]
+    (module,) = {target.partition(":")[0] for target in points.values()}
+    install(tmp_path, module, _sample("engines.md", "python"), points, project["name"], project["version"])
+    return os.environ | {"PYTHONPATH": str(tmp_path), "QREX_STORE": str(tmp_path / "qrex.db")}
+
+
+def _ran(arguments, environment):
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_documented_engine_is_listed_calibrated_and_runs(tmp_path, documented_engine):
+    rows = {row["name"]: row for row in json.loads(_ran(["qrex.cli", "engines", "--json"], documented_engine))}
+    row = rows["dense"]
+    assert (row["state"], row["distribution"]) == ("installed", "qrex-dense 0.1")
+    assert row["summary"] == "dense state by Qiskit, measurements last"
+    assert (row["support"]["gates"], row["support"]["error"], row["support"]["stops"]) == ("any", "exact", "no")
+    assert not any(row["support"]["takes"].values())
+    (tmp_path / "a.qasm").write_text(
+        'OPENQASM 2.0; include "qelib1.inc"; qreg q[3]; creg c[3]; h q[0]; cx q[0],q[2]; cx q[2],q[1]; measure q -> c;'
+    )
+    run = ["qrex.cli", "run", tmp_path / "a.qasm", "--engine", "dense", "--shots", "400", "--json", "--quiet"]
+    (answer,) = json.loads(_ran(run, documented_engine))
+    assert answer["engine"] == "dense" and answer["predicted_seconds"] > 0
+    assert set(answer["counts"]) == {"000", "111"} and sum(answer["counts"].values()) == 400
+
+
+def test_the_documented_engine_passes_the_conformance_suite_as_documented(documented_engine):
+    command = re.search(r"`\.venv/bin/python -m (pytest .*? -k dense)`", _text(DOCS / "engines.md"))
+    told = _ran([*command.group(1).split(), "-p", "no:cacheprovider", "-rs"], documented_engine)
+    passed = int(re.search(r"(\d+) passed", told).group(1))
+    assert passed >= 30 and "failed" not in told
+
+
+def test_what_the_documents_say_of_profiles_exists():
+    told = _text(DOCS / "engines.md").partition("to say no with:")[2].partition("- **`estimate")[0]
+    names = set(re.findall(r"`(\w+)`", told))
+    assert len(names) > 12 and names <= {field.name for field in fields(Profile)}
 
 
 HEAD = 'OPENQASM 3.0; include "stdgates.inc"; qubit[9] q; bit[9] c;\n'

@@ -5,9 +5,11 @@ QrexError
 │   ├── CircuitError      exit 2   OpenQASM that cannot be read (file:line:column)
 │   └── PlatformError     exit 2   a platform file or a QPU name that cannot be used
 ├── InfeasibleError       exit 3   asked for more than this platform has
+│   └── NoEngineError     exit 3   no engine can run a circuit
 ├── ThresholdError        exit 4   a *required* threshold was missed
 ├── EngineError           exit 1   an engine failed while it ran
-│   └── MemoryLimitError  exit 1   an engine went past its allotment
+│   ├── MemoryLimitError  exit 1   an engine went past its allotment
+│   └── EngineFaultError  exit 1   an engine raised, or returned, what no engine should
 └── StoreError            exit 1   the store cannot be read or written
 
 Messages say what was asked, what exists, and what to do.
@@ -15,12 +17,17 @@ Messages say what was asked, what exists, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = [
     "CircuitError",
     "EngineError",
+    "EngineFaultError",
     "InfeasibleError",
     "InputError",
     "MemoryLimitError",
+    "NoEngineError",
     "PlatformError",
     "QrexError",
     "StoreError",
@@ -67,6 +74,21 @@ class InfeasibleError(QrexError):
     exit_code = 3
 
 
+class NoEngineError(InfeasibleError):
+    """No engine can run a circuit. `what` describes it; `reasons` and, where only memory is wanting, `needs` (bytes)
+    are by engine."""
+
+    def __init__(
+        self,
+        message: str,
+        what: str = "",
+        reasons: Mapping[str, str] = MappingProxyType({}),
+        needs: Mapping[str, int] = MappingProxyType({}),
+    ):
+        self.what, self.reasons, self.needs = what, dict(reasons), dict(needs)
+        super().__init__(message)
+
+
 class ThresholdError(QrexError):
     """A threshold that the user *required* was missed."""
 
@@ -79,6 +101,10 @@ class EngineError(QrexError):
 
 class MemoryLimitError(EngineError):
     """An engine went past the memory it was allotted."""
+
+
+class EngineFaultError(EngineError):
+    """An engine raised what no engine should raise, or returned what is no answer: its code must be mended."""
 
 
 class StoreError(QrexError):

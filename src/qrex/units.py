@@ -34,6 +34,7 @@ def _parse(text: str | int | float, table: dict[str, float], what: str, fold_cas
     return float(match.group(1)) * table[suffix]
 
 
+_EXABYTE = 10**18
 _CENTURY = 100 * 365.25 * 86400.0
 
 
@@ -58,9 +59,11 @@ def parse_seconds(text: str | int | float) -> float:
 def format_bytes(count: float) -> str:
     """Short text with a decimal prefix and three digits.
 
-    >>> format_bytes(68_719_476_736), format_bytes(0), format_bytes(999)
-    ('68.7 GB', '0 B', '999 B')
+    >>> format_bytes(68_719_476_736), format_bytes(0), format_bytes(999), format_bytes(2**2000)
+    ('68.7 GB', '0 B', '999 B', 'more than 1 EB')
     """
+    if count >= _EXABYTE:
+        return "more than 1 EB"
     value = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if abs(value) < 999.5:

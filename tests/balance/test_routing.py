@@ -1,5 +1,6 @@
 """Routes: made-up engines for the rules, calibrated ones for well-known circuits."""
 
+import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ from qiskit.circuit.library import QFTGate
 from qrex.balance import CostConstants, calibrate, route
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Cost, Support, available_engines
-from qrex.errors import EngineError, InfeasibleError, InputError
+from qrex.errors import EngineError, InputError, NoEngineError
 from qrex.profile import profile_circuit
 
 ROOM = Allotment(threads=2, memory_bytes=4 << 30)
@@ -119,10 +120,24 @@ def test_earlier_runs_correct_a_prediction():
 
 
 def test_infeasible_says_what_would_help():
-    with pytest.raises(InfeasibleError, match=r"8\.59 GB with --memory"):
+    with pytest.raises(NoEngineError, match=r"huge needs the least: 8\.59 GB") as refused:
         chosen(Made("huge", Cost(1.0, 1 << 33)), Made("no", refusal="not Clifford"))
-    with pytest.raises(InfeasibleError, match="not Clifford"):
+    assert refused.value.needs == {"huge": 1 << 33} and refused.value.reasons["no"] == "not Clifford"
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert str(again) == str(refused.value) and again.needs == refused.value.needs
+    with pytest.raises(NoEngineError, match=r"^engine 'no' cannot run 2 qubits with 0 instructions: not Clifford$"):
         chosen(Made("no", refusal="not Clifford"))
+
+
+def test_an_engine_that_fails_when_it_is_asked_is_passed_over():
+    class Raising(Made):
+        def supports(self, profile):
+            raise KeyError("depth")
+
+    found = chosen(Raising("raises"), Made("says true", cost=True), Made("sound", Cost(1.0, 10)))
+    assert found.engine == "sound"
+    assert found.passed_over["raises"] == "supports() raised KeyError: 'depth'"
+    assert found.passed_over["says true"].startswith("estimate() returned True")
 
 
 @pytest.fixture(scope="module")

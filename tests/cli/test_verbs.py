@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -76,9 +77,31 @@ def test_a_circuit_beyond_every_engine_is_infeasible(qrex, constants, tmp_path, 
 def test_memory_that_would_do_is_named(qrex, constants, tmp_path):
     path = tmp_path / "volume_26.qasm"
     path.write_text(_random_circuit(26, 26))  # 2^26 amplitudes in single precision: 537 MB
-    shown = qrex("plan", path, "--memory", "300MB", "--engine", "statevector", "--json")
+    shown = qrex("plan", path, "--memory", "400MB", "--engine", "statevector", "--json")
     assert shown.code == 3 and shown.json[0]["feasible"] is False
-    assert "statevector needs the least: allow 5" in shown.json[0]["reason"]
+    reason = shown.json[0]["reason"]
+    assert "(400 MB − 302 MB for its worker process = 98 MB)" in reason
+    enough = re.search(r"--memory (\S+) would do", reason).group(1)
+    assert qrex("plan", path, "--memory", enough, "--engine", "statevector").code == 0
+    shown = qrex("plan", path, "--memory", "300MB", "--engine", "statevector")
+    assert "a worker process itself takes 302 MB of the 300 MB" in shown.out
+
+
+def test_what_else_would_run_it_is_named(qrex, constants, tmp_path):
+    """An engine that cannot do what it was asked for is not the only one there is."""
+    path = tmp_path / "tfim_30.qasm"
+    pairs = [f"rzz(0.3) q[{left}],q[{left + 1}];" for left in range(29)]
+    lines = ["qreg q[30]; creg c[30];", *["rx(0.4) q;", *pairs] * 2, "rx(0.3) q; measure q -> c;"]
+    path.write_text(TWO + "\n".join(lines))
+    for verb in ("plan", "run"):
+        shown = qrex(verb, path, "--engine", "stabilizer")
+        assert shown.code == 3
+        assert "engine 'stabilizer' was asked for and cannot run 30 qubits" in shown.out
+        assert "is not a Clifford gate; without --engine, mps would run it in " in shown.out
+    shown = qrex("plan", path, "--engine", "aer-density-matrix")
+    assert "need more than 1 EB" in shown.out and "would run it" in shown.out
+    freely = qrex("plan", path, "--memory", "2GB", "--json")
+    assert freely.code == 0 and freely.json[0]["engine"] == "mps"
 
 
 def test_more_memory_than_the_host_has_is_infeasible(qrex, bell):

@@ -8,6 +8,7 @@ import pytest
 
 from qrex.engines import registry
 from qrex.engines.protocol import Support
+from qrex.errors import EngineError
 
 
 class Foreign:
@@ -21,6 +22,12 @@ class Foreign:
     def supports(self, profile):
         return Support(False, "never")
 
+    def estimate(self, profile, allotment):
+        raise EngineError("never")
+
+    def run(self, job, allotment, progress):
+        raise EngineError("never")
+
     def calibrate(self, threads):
         return {"fixed": 0.5 * threads}
 
@@ -29,12 +36,37 @@ def broken(constants):
     raise RuntimeError("no license")
 
 
+class Renamed(Foreign):
+    """Called otherwise by its entry point."""
+
+
+class OneName(Foreign):
+    name = "one name"
+    constant_names = "per_gate"
+
+
+class Unmeasured(Foreign):
+    name = "unmeasured"
+    constant_names = ("fixed", "per_gate")
+
+
+class Uncalibrated(Foreign):
+    name = "uncalibrated"
+    constant_names = ("fixed",)
+    calibrate = None
+
+
 @pytest.fixture
 def with_foreign(monkeypatch):
     points = [
         EntryPoint("foreign", f"{__name__}:Foreign", registry.ENTRY_POINT_GROUP),
         EntryPoint("faulty", f"{__name__}:broken", registry.ENTRY_POINT_GROUP),
         EntryPoint("stabilizer", f"{__name__}:broken", registry.ENTRY_POINT_GROUP),
+        EntryPoint("nowhere", f"{__name__}:nothing", registry.ENTRY_POINT_GROUP),
+        EntryPoint("other", f"{__name__}:Renamed", registry.ENTRY_POINT_GROUP),
+        EntryPoint("one name", f"{__name__}:OneName", registry.ENTRY_POINT_GROUP),
+        EntryPoint("unmeasured", f"{__name__}:Unmeasured", registry.ENTRY_POINT_GROUP),
+        EntryPoint("uncalibrated", f"{__name__}:Uncalibrated", registry.ENTRY_POINT_GROUP),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
@@ -54,11 +86,26 @@ def test_foreign_engines_join_and_broken_ones_are_told_apart(with_foreign):
     assert states["foreign"].state == "installed"
     assert states["faulty"].state == "broken" and "no license" in states["faulty"].reason
     assert states["stabilizer"].state == "installed"  # a foreign engine cannot take our name
+    for name, why in {"nowhere": "nothing", "other": "its `name` is 'foreign'", "one name": "a tuple of names"}.items():
+        assert states[name].state == "broken" and why in states[name].reason and __name__ in states[name].reason
+        assert name not in registry.available_engines({})
 
 
 def test_foreign_engines_are_calibrated(with_foreign):
     measurements = dict(registry.engine_calibrations(4))
     assert measurements["foreign"]() == {"foreign": {"fixed": 2.0}}
+
+
+@pytest.mark.parametrize(("name", "why"), [("unmeasured", "did not measure per_gate"), ("uncalibrated", "callable")])
+def test_a_calibration_that_brings_nothing_is_not_repeated_for_ever(with_foreign, name, why):
+    """What it lacks is a failure that is kept, so that a session does not calibrate again at every start."""
+    from qrex.balance import CostConstants
+    from qrex.balance.calibration import uncalibrated
+
+    with pytest.raises(Exception, match=why):
+        dict(registry.engine_calibrations(1))[name]()
+    assert name in uncalibrated(CostConstants({}, "2026-01-01T00:00:00+00:00", 1))
+    assert name not in uncalibrated(CostConstants({}, "2026-01-01T00:00:00+00:00", 1, failures={name: why}))
 
 
 def test_missing_package_is_not_installed_with_its_line(monkeypatch):
@@ -83,9 +130,9 @@ def test_the_registry_loads_no_engine():
 
 def test_support_is_what_engines_say(with_foreign):
     """The foreign engine refuses everything; ours answer as the conformance suite finds them to be."""
-    rows = {row.engine: row for row in registry.support_matrix()}
+    rows = {row.engine: row for _, row in registry.engine_details() if row}
     assert rows["foreign"].gates == "none" and not any(rows["foreign"].takes.values())
-    assert rows["foreign"].error == "unknown" and rows["foreign"].threads is None
+    assert rows["foreign"].error is None and rows["foreign"].threads is None and rows["foreign"].stops is None
     assert rows["stabilizer"].gates == "Clifford" and rows["stabilizer"].takes["conditions"]
     assert not rows["stabilizer"].takes["noise"] and rows["aer-density-matrix"].takes["noise"]
     assert rows["aer-statevector"].stops == "no" and rows["statevector"].stops == "polls"
@@ -100,7 +147,7 @@ def test_every_feature_is_taken_as_claimed():
 
     circuits = feature_circuits()
     engines = registry.available_engines({})
-    claimed = [(row.engine, feature) for row in registry.support_matrix() for feature, yes in row.takes.items()
+    claimed = [(row.engine, feature) for _, row in registry.engine_details() for feature, yes in row.takes.items()
                if yes and row.engine != "aer-automatic"]  # fmt: skip
     assert len(claimed) > 12
     for name, feature in claimed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -201,6 +201,91 @@ def test_a_breach_of_memory_is_tried_again_elsewhere(monkeypatch):
     assert "greedy needs more" in answer["note"]
     with_engines(monkeypatch, Made("greedy", 0.1, fails=True))
     with pytest.raises(MemoryLimitError, match="greedy needs more"):
+        solve(request(entangled(), {}), quiet)
+
+
+@dataclass
+class Faulty(Stepped):
+    """Does `wrong` at the moment `when`."""
+
+    when: str = "run"
+    wrong: object = None
+    ran: int = 0
+
+    def _does_wrong(self):
+        self.ran += 1
+        if isinstance(self.wrong, BaseException):
+            raise self.wrong
+        return self.wrong
+
+    def start(self, job, allotment):
+        return self._does_wrong() if self.when == "start" else _FaultyRun(self, job, list(self.forecasts))
+
+    def run(self, job, allotment, progress):
+        return self._does_wrong()
+
+
+class _FaultyRun(_Run):
+    def advance(self, seconds):
+        return self.engine._does_wrong() if self.engine.when == "advance" else super().advance(seconds)
+
+
+class Panic(BaseException):
+    """As compiled code raises it."""
+
+
+SPACED = Counts({"0 0": SHOTS}, SHOTS)
+
+
+@pytest.mark.parametrize(
+    "wrong", [ValueError("no idea"), Panic("index"), SystemExit(1), InfeasibleError("no"), SPACED, None]
+)
+def test_an_engine_at_fault_is_named_and_the_next_one_tried(monkeypatch, wrong):
+    with_engines(monkeypatch, Faulty("faulty", 0.1, wrong=wrong), Made("sound", 0.5))
+    answer = solve(request(entangled(), {}), quiet)
+    assert answer["engine"] == "sound" and answer["counts"] == {"00": SHOTS}
+    assert answer["note"].startswith("faulty did not do: ")
+    with_engines(monkeypatch, Faulty("faulty", 0.1, wrong=wrong))
+    with pytest.raises(EngineError, match=r"faulty|^no$"):
+        solve(request(entangled(), {}), quiet)
+
+
+@pytest.mark.parametrize("when", ["start", "advance", "finish"])
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_contender_at_fault_is_blamed_itself(monkeypatch, when, guarded):
+    """A wrong answer is its own as well; the certain engine is not suspected, and nothing is tried twice."""
+    faulty = Faulty("faulty", 1e3, bound=True, forecasts=(0.01, 0.0), when=when,
+                    wrong=SPACED if when == "finish" else ValueError("no idea"))  # fmt: skip
+    other = Stepped("other", 1e4, bound=True, forecasts=(0.01, 0.0)) if guarded else Made("certain", 0.5)
+    with_engines(monkeypatch, other, faulty)
+    wanted = request(entangled(), {})
+    answer = solve(replace(wanted, allotment=replace(ROOM, memory_bytes=5)) if guarded else wanted, quiet)
+    assert answer["engine"] == other.name and faulty.ran == 1
+    assert "faulty did not do: engine 'faulty' " in answer["note"] and f"{other.name} did not" not in answer["note"]
+
+
+def test_what_progress_raises_cancels_and_is_nobodys_fault(monkeypatch):
+    class Cancelled(Exception):
+        pass
+
+    class Reporting(Made):
+        def run(self, job, allotment, progress):
+            try:
+                progress(0.5)
+            except Cancelled as stop:
+                raise RuntimeError("interrupted") from stop
+
+    def cancel(fraction):
+        raise Cancelled
+
+    with_engines(monkeypatch, Reporting("reporting", 0.1), Made("sound", 0.5))
+    with pytest.raises(Cancelled):
+        solve(request(entangled(), {}), cancel)
+
+
+def test_want_of_memory_is_told_from_a_fault(monkeypatch):
+    with_engines(monkeypatch, Faulty("faulty", 0.1, wrong=RuntimeError("std::bad_alloc")))
+    with pytest.raises(MemoryLimitError, match=r"faulty went past its memory limit of 1\.07 GB"):
         solve(request(entangled(), {}), quiet)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from qrex.balance.routing import DEFAULT_MAX_INFIDELITY, Refine, Route, route
 from qrex.engines import Allotment, Cost, Engine
+from qrex.engines.asking import ask_cost
 from qrex.profile.reduction import join_bytes
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def plan_circuit(
     """The plan for the circuit that was analyzed.
 
     A circuit that no program can say (`obstacle`), and one for an engine that is asked for by name and chooses
-    for itself, go as they were written. Raises InfeasibleError where a part fits no engine.
+    for itself, go as they were written. Raises NoEngineError where a part fits no engine.
     """
     only = next(iter(engines.values())) if len(engines) == 1 else None
     obstacle = analysis.profile is not None and analysis.profile.obstacle
@@ -78,11 +79,11 @@ def plan_circuit(
 def seconds_on(
     threads: int, plan: Plan, analysis: Analysis, engines: Mapping[str, Engine], memory_bytes: int
 ) -> float:
-    """Predicted seconds of the same plan on another number of threads."""
+    """Predicted seconds of the same plan on another number of threads. Raises EngineError where an engine says none."""
     profiles = analysis.profiles(plan.whole)
     allotment = Allotment(threads=threads, memory_bytes=memory_bytes)
     return sum(
-        engines[found.engine].estimate(profile, allotment).seconds
+        ask_cost(found.engine, engines[found.engine], profile, allotment).seconds
         for found, profile in zip(plan.routes, profiles, strict=True)
     )
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from qrex.engines import Allotment, Cost, Engine
-from qrex.errors import EngineError, InfeasibleError
+from qrex.engines.asking import ask_cost, ask_support
+from qrex.errors import EngineError, NoEngineError
 from qrex.profile import Profile
 from qrex.units import format_bytes, format_seconds
 
@@ -61,8 +62,8 @@ def route(
 ) -> Route:
     """The fastest predicted engine that stays within `allotment` and `max_infidelity`; ties go by name.
 
-    `refine` corrects a cost by what earlier runs took. Raises InfeasibleError, saying what would make it feasible,
-    where no engine can.
+    `refine` corrects a cost by what earlier runs took. An engine that fails when it is asked is passed over. Raises
+    NoEngineError, saying what would make it feasible, where no engine can.
     """
     passed: dict[str, str] = {}
     fitting: list[tuple[float, str, Cost]] = []
@@ -91,22 +92,27 @@ def route(
         return _fastest(profile, engines, fitting, uncertain, passed)
     if uncertain:
         return _guarded(profile, engines, uncertain, passed, allotment)
-    raise InfeasibleError(_why_infeasible(profile, passed, memory_wanted, allotment))
+    what = f"{profile.num_qubits} qubits with {profile.instructions} instructions"
+    raise NoEngineError(_why_infeasible(what, passed, memory_wanted, allotment), what, passed, memory_wanted)
 
 
 def _cost(name, profile, engines, allotment, refine: Refine | None, passed: dict[str, str]) -> Cost | None:
     engine = engines[name]
-    support = engine.supports(profile)
+    try:
+        support = ask_support(name, engine, profile)
+    except EngineError as error:
+        passed[name] = str(error)
+        return None
     if getattr(engine, "delegates", False) and len(engines) > 1:
         # It would only choose among engines that are ranked here themselves, later and for a fee. Asked
         # for by name it stands alone, and runs.
         passed[name] = support.reason or "chooses among methods that are ranked here by name"
         return None
     if not support.supported:
-        passed[name] = support.reason
+        passed[name] = support.reason or "does not take it, and does not say why"
         return None
     try:
-        cost = engine.estimate(profile, allotment)
+        cost = ask_cost(name, engine, profile, allotment)
     except EngineError as error:
         passed[name] = str(error)
         return None
@@ -168,14 +174,17 @@ def _bound(name: str, profile: Profile) -> str:
 
 
 def _why_infeasible(
-    profile: Profile, passed: Mapping[str, str], wanted: Mapping[str, int], allotment: Allotment
+    what: str, passed: Mapping[str, str], wanted: Mapping[str, int], allotment: Allotment
 ) -> str:
-    asked = f"no engine can run {profile.num_qubits} qubits with {profile.instructions} instructions"
+    if len(passed) == 1:
+        name, why = next(iter(passed.items()))
+        return f"engine {name!r} cannot run {what}: {why}"
+    asked = f"no engine can run {what}"
     if wanted:
         name, least = min(wanted.items(), key=lambda entry: (entry[1], entry[0]))
         return (
-            f"{asked} in {format_bytes(allotment.memory_bytes)}; {name} needs the least: "
-            f"allow {format_bytes(least)} with --memory"
+            f"{asked} in {format_bytes(allotment.memory_bytes)}; {name} needs the least: {format_bytes(least)} "
+            "besides what its process takes; allow more with --memory"
         )
     reasons = "; ".join(f"{name}: {why}" for name, why in sorted(passed.items()))
     return f"{asked} ({reasons or 'no engine is installed'}); see `qrex engines` for what can be added"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import print_table
+from qrex.cli.tables import plain, print_table
 
 if TYPE_CHECKING:
     from qrex.engines.support import SupportRow
@@ -23,7 +23,7 @@ _HEADS = {
     "loops": "loop",
     "noise": "noise",
 }
-_ERRORS = {"exact": "exact", "bounded": "bound", "unknown": "?"}
+_ERRORS = {"exact": "exact", "bounded": "bound", None: "?"}
 _STOPS = {
     "steps": "can be looked at while it runs, and given up",
     "polls": "ends soon after it is cancelled",
@@ -36,19 +36,18 @@ _STOPS = {
 def command(as_json_flag: bool) -> None:
     """List engines: installed, not installed (with the install line), or broken (with the reason); and what each
     takes, found out by asking it about small circuits."""
-    from qrex.engines.registry import engine_status, support_matrix
+    from qrex.engines.registry import engine_details
 
-    found = engine_status()
-    rows = support_matrix()
+    details = engine_details()
     if as_json_flag:
-        takes = {row.engine: asdict(row) for row in rows}
-        options.as_json([asdict(status) | {"support": takes.get(status.name)} for status in found])
+        options.as_json([asdict(status) | {"support": asdict(row) if row else None} for status, row in details])
         return
+    found, rows = [status for status, _ in details], [row for _, row in details if row]
     print_table(("engine", "state", "what it is"), [(s.name, s.state, s.summary) for s in found])
     for status in found:
         if status.state != "installed":
             install = f"; install: {status.install}" if status.install else ""
-            click.echo(f"{status.name} is {status.state}: {status.reason}{install}")
+            click.echo(plain(f"{status.name} is {status.state}: {status.reason}{install}"))
     if rows:
         click.echo()
         _print_matrix(rows)
@@ -67,7 +66,7 @@ def _print_matrix(rows: list[SupportRow]) -> None:
                 *(_yes(row.takes[feature]) for feature in FEATURES),
                 _ERRORS[row.error],
                 _yes(row.threads),
-                row.stops,
+                row.stops or "?",
             )
             for row in rows
         ],
@@ -81,6 +80,8 @@ def _print_matrix(rows: list[SupportRow]) -> None:
     for stops, meaning in _STOPS.items():
         if stops in shown:
             click.echo(f"stops {stops}: {meaning}")
+    if any(None in (*row.takes.values(), row.error, row.stops, row.threads) for row in rows):
+        click.echo("?: not stated by the engine, and not known")
 
 
 def _yes(answer: bool | None) -> str:

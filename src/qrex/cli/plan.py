@@ -98,9 +98,10 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
 def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     """The least memory with which an engine is certain to run the parts that are not certain to fit."""
     from qrex.engines import Allotment, Job
+    from qrex.engines.asking import ask_cost, ask_support
     from qrex.errors import EngineError
     from qrex.execute.solving import SolveRequest, engines_of
-    from qrex.units import format_bytes
+    from qrex.expansion.refusals import enough_memory
 
     whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
     engines = engines_of(SolveRequest(Job(None, 1, 0), session.constants.values, whole, engine=engine))
@@ -111,20 +112,17 @@ def _advice(session: Session, found: Prepared, engine: str | None) -> str:
             continue
         wanted = []
         for other, candidate in engines.items():
-            if candidate.supports(profile).supported and not getattr(candidate, "delegates", False):
-                with contextlib.suppress(EngineError):
-                    cost = candidate.estimate(profile, whole)
+            if getattr(candidate, "delegates", False):
+                continue
+            with contextlib.suppress(EngineError):
+                if ask_support(other, candidate, profile).supported:
+                    cost = ask_cost(other, candidate, profile, whole)
                     if not cost.upper_bound:
                         wanted.append((cost.peak_bytes, other))
         if not wanted:
             return "a QPU, or a circuit with fewer qubits or weaker entanglement, would make it feasible"
         least, name = max((least, name), min(wanted))
-    if least <= session.host.memory_bytes:
-        return f"--memory {format_bytes(1.01 * least).replace(' ', '')} would make it feasible, with {name}"
-    return (
-        f"a host with {format_bytes(least)} of memory would make it feasible, with {name}; this one has "
-        f"{format_bytes(session.host.memory_bytes)}. A QPU, or fewer qubits, would as well"
-    )
+    return f"with {name}, {enough_memory(session, least)}; a QPU, or fewer qubits, would make it feasible as well"
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -56,6 +56,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Job:
     """One circuit to sample: a `Circuit`, or only its `Program` (then `circuit` is None, and `name` names it).
+    `program` and `quantum_circuit` are there in both cases, unless the profile has an `obstacle`: then no program is.
 
     `probe` lists bit strings whose exact probability is wanted as well, where the engine can give it for next to
     nothing (see `Counts.probabilities`).
@@ -93,7 +94,8 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Sampled bit strings: one character per classical bit, bit 0 rightmost, registers joined without spaces
-    (the first declared register rightmost). `probabilities` answers `Job.probe`, empty where not given."""
+    (the first declared register rightmost); a bit that nothing writes is 0. Numbers of shots are positive int, and
+    add up to `shots`. `probabilities` answers `Job.probe`, empty where not given."""
 
     counts: Mapping[str, int]
     shots: int
@@ -103,7 +105,23 @@ class Counts:
 
 @runtime_checkable
 class Engine(Protocol):
-    """A way to run a circuit. Built with its cost constants: `SomeEngine(constants)`."""
+    """A way to run a circuit. Built with its cost constants: `SomeEngine(constants)`.
+
+    Required are what stands below; `name` is that of the entry point. Everything else is optional:
+
+    - `summary` (str): what it is, in a line of `qrex engines`.
+    - `constant_names` (tuple of str): the constants that `estimate` reads. Where one is missing, `estimate` raises
+      EngineError (`constants.require_constants` does), and qrex calibrates again when it next starts.
+    - `calibrate(threads)`: measures them, and returns them by name: at least those of `constant_names`.
+    - `start(job, allotment)`: see `SteppedEngine`.
+    - `takes` (names of `support.FEATURES`): what it was tested on, of all that `supports` says yes to.
+    - `exact` (bool): true where its answers carry no error but that of sampling and of rounding.
+    - `one_call` (bool): true where nothing interrupts `run` but the end of its process; false where `run` calls
+      `progress` all along, and lets what that raises pass.
+    - `delegates` (bool): true where it only chooses among other engines; then it runs if asked for by name only.
+
+    What an engine does not state is shown as not stated.
+    """
 
     name: str
     constants: Mapping[str, float]

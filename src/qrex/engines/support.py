@@ -2,7 +2,8 @@
 
 In: engines. Out: a `SupportRow` each. Small circuits, one feature each, are profiled and shown to `supports`; what
 an estimate says with made-up constants tells whether its answers are exact and whether threads help. Nothing is
-run and nothing is written down by hand, so a foreign engine gets its row too.
+run, so a foreign engine, which no suite of ours has tested, is taken at its word where it refuses; its yes counts
+where it states it (see `protocol.Engine`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from qiskit.circuit import Instruction
 from qiskit.quantum_info import Kraus
 
 from qrex.circuits import Circuit
-from qrex.engines.protocol import Allotment, Engine, SteppedEngine
+from qrex.engines.asking import ask_cost, ask_support, comes_from
+from qrex.engines.protocol import Allotment, Cost, Engine, SteppedEngine
+from qrex.engines.registry import describe
+from qrex.errors import EngineError, EngineFaultError
 from qrex.profile import Profile, profile_circuit
 
 __all__ = ["FEATURES", "SupportRow", "feature_circuits", "support_row"]
@@ -37,40 +41,54 @@ _WIDE = 22
 
 @dataclass(frozen=True, slots=True)
 class SupportRow:
-    """`gates` is "any", "Clifford" or "none"; `takes` answers `FEATURES`; `error` is "exact", "bounded" or, where
-    the engine gives no estimate, "unknown"; `stops` is "steps" (can be looked at and given up), "polls" (ends
-    soon after it is cancelled) or "no" (works in one call that nothing interrupts); `threads`: whether it expects
-    to be faster with more of them."""
+    """`gates` is "any", "Clifford" or "none"; `takes` answers `FEATURES`; `error` is "exact" or "bounded"; `stops` is
+    "steps" (can be looked at and given up), "polls" (ends soon after it is cancelled) or "no" (works in one call
+    that nothing interrupts); `threads`: whether it expects to be faster with more of them. None: not stated, or, of
+    `error` and `threads`, the engine gives no estimate."""
 
     engine: str
     gates: str
-    takes: Mapping[str, bool]
-    error: str
-    stops: str
+    takes: Mapping[str, bool | None]
+    error: str | None
+    stops: str | None
     threads: bool | None
 
 
-def support_row(name: str, build: Callable[[Mapping[str, float]], Engine]) -> SupportRow:
-    """Ask the engine that `build` makes from constants."""
+def support_row(name: str, build: Callable[[Mapping[str, float]], Engine], *, trusted: bool) -> SupportRow:
+    """Ask the engine that `build` makes from constants. `trusted`: what it says was tested by our suite.
+
+    Raises EngineError where it fails when it is asked.
+    """
     profiles = _profiles()
     engine = build({})
-    any_gate = engine.supports(profiles["any gates"]).supported
-    clifford = any_gate or engine.supports(profiles["Clifford gates"]).supported
+
+    def yes(asked: str) -> bool:
+        return ask_support(name, engine, profiles[asked]).supported
+
+    any_gate = yes("any gates")
+    clifford = any_gate or yes("Clifford gates")
     # Features are asked for with Clifford gates, lest an engine refuse for the gates' sake.
-    takes = {feature: engine.supports(profiles[feature]).supported for feature in FEATURES}
-    wide = profiles["wide" if any_gate else "wide Clifford"]
-    if not engine.supports(wide).supported:
-        wide = profiles["any gates" if any_gate else "Clifford gates"]
-    one, four, infidelity = _estimates(engine, build, wide)
-    stops = "no" if getattr(engine, "one_call", False) else "polls"
+    stated = FEATURES if trusted else getattr(engine, "takes", ())
+    takes = {feature: yes(feature) and (feature in stated or None) for feature in FEATURES}
+    wide = "wide" if any_gate else "wide Clifford"
+    if not yes(wide):
+        wide = "any gates" if any_gate else "Clifford gates"
+    one, four = _estimates(name, engine, build, profiles[wide])
+    error = threads = None
+    if one is not None and four is not None:
+        exact = trusted or getattr(engine, "exact", False)
+        error = "bounded" if one.infidelity > 0 else "exact" if exact else None
+        threads = one.seconds != four.seconds or (False if trusted else None)
     return SupportRow(
-        name,
-        "any" if any_gate else "Clifford" if clifford else "none",
-        takes,
-        "unknown" if infidelity is None else "exact" if infidelity == 0 else "bounded",
-        "steps" if isinstance(engine, SteppedEngine) else stops,
-        None if one is None else one != four,
+        name, "any" if any_gate else "Clifford" if clifford else "none", takes, error, _stops(engine, trusted), threads
     )
+
+
+def _stops(engine: Engine, trusted: bool) -> str | None:
+    if isinstance(engine, SteppedEngine):
+        return "steps"
+    one_call = getattr(engine, "one_call", False if trusted else None)
+    return None if one_call is None else "no" if one_call else "polls"
 
 
 def feature_circuits() -> dict[str, QuantumCircuit]:
@@ -139,13 +157,22 @@ def _profiles() -> Mapping[str, Profile]:
 
 
 def _estimates(
-    engine: Engine, build: Callable[[Mapping[str, float]], Engine], profile: Profile
-) -> tuple[float | None, float | None, float | None]:
-    """Seconds with one and with four threads, and the infidelity, if every constant had a value of its own."""
+    name: str, engine: Engine, build: Callable[[Mapping[str, float]], Engine], profile: Profile
+) -> tuple[Cost | None, Cost | None]:
+    """With one and with four threads, if every constant had a value of its own."""
     names = getattr(engine, "constant_names", ())
-    made_up = build({constant: (place + 1) * 1e-9 for place, constant in enumerate(names)})
     try:
-        costs = [made_up.estimate(profile, Allotment(threads=count, memory_bytes=1 << 40)) for count in (1, 4)]
-    except Exception:  # a foreign engine may raise anything; its row says that it gives no estimate
-        return None, None, None
-    return costs[0].seconds, costs[1].seconds, costs[0].infidelity
+        made_up = build({constant: (place + 1) * 1e-9 for place, constant in enumerate(names)})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise EngineFaultError(f"it cannot be made: {describe(error)}{comes_from(name)}") from None
+    try:
+        one, four = (ask_cost(name, made_up, profile, Allotment(threads=n, memory_bytes=1 << 40)) for n in (1, 4))
+    except EngineFaultError:
+        if hasattr(engine, "calibrate") and not names:
+            return None, None  # it may read constants that it does not name
+        raise
+    except EngineError:
+        return None, None
+    return one, four

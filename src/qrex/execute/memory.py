@@ -33,6 +33,7 @@ __all__ = [
     "reset_own_peak",
     "resident_bytes",
     "return_freed_memory",
+    "wants_memory",
 ]
 
 WORKER_BYTES = 256 * 2**20
@@ -48,6 +49,9 @@ and our own state vectors, whose arenas are reserved when the worker is warm."""
 
 STACK_BYTES = 9 * 2**20
 """Address space of one more thread: its stack, and the guard and bookkeeping around it."""
+
+_WANT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate", "unable to allocate", "insufficient memory",
+                   "can't start new thread", "memory allocation")  # fmt: skip
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -103,3 +107,8 @@ def return_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def wants_memory(error: BaseException) -> bool:
+    """Whether an exception, ours or of compiled code, says that memory could not be had."""
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _WANT_OF_MEMORY)

@@ -2,7 +2,7 @@
 
 In: a `SolveRequest`. Out: a JSON-able dictionary: counts, probabilities of the probed strings, which engine ran
 each part, and what had been predicted. Where the caller has planned already, its plan travels along instead of the
-circuit. A part whose engine passes its memory limit is tried again on the next engine that may run it.
+circuit. A part whose engine fails, for memory or by its own fault, is tried again on the next engine that may run it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from qrex.balance import CLASSICAL, DEFAULT_MAX_INFIDELITY, Plan, Refinement, Ro
 from qrex.engines import Allotment, Counts, Engine, Job, SteppedEngine
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
+from qrex.execute.answering import GuardedRun, run_checked
 from qrex.execute.racing import Racer, race
 from qrex.profile import analyze
 from qrex.profile.analysis import Analysis
@@ -81,7 +82,7 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     began = time.perf_counter()
     engines = engines_of(request)
     if request.engine is not None and getattr(engines[request.engine], "delegates", False):
-        return _as_written(engines[request.engine], request, progress)
+        return _as_written(request.engine, engines[request.engine], request, progress)
     rest = None
     if request.prepared is None and request.job.circuit is not None:
         rest = reduce(request.job.circuit.program)  # that much every engine needs, also one that is asked for by name
@@ -91,8 +92,8 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     plan, job = prepared.plan, request.job
     if plan.whole:
         solver = _Solver(engines, request, [job], progress)
-        answer = solver.part(0, *prepared.analysis.profiles(whole=True), plan.routes[0])
-        return _answer(plan, answer, dict(answer.counts), dict(answer.probabilities), [answer], (), solver, before)
+        whole = solver.part(0, *prepared.analysis.profiles(whole=True), plan.routes[0])
+        return _answer(plan, whole, dict(whole.counts), dict(whole.probabilities), [whole], (), solver, before)
     reduced = prepared.analysis.reduced
     jobs = _part_jobs(job, reduced)
     solver = _Solver(engines, request, jobs, progress)
@@ -105,14 +106,14 @@ def solve(request: SolveRequest, progress: Progress) -> dict[str, Any]:
     return _answer(plan, None, counts, probabilities, answers, reduced.coin_ones.tolist(), solver, before)
 
 
-def _as_written(engine: Engine, request: SolveRequest, progress: Progress) -> dict[str, Any]:
+def _as_written(name: str, engine: Engine, request: SolveRequest, progress: Progress) -> dict[str, Any]:
     """What a plain user gets: nothing is looked at beforehand, so nothing is predicted either."""
-    answer = engine.run(request.job, request.allotment, progress)
+    found = run_checked(name, engine, request.job, request.allotment, progress)
     return {
-        "counts": dict(answer.counts),
-        "probabilities": dict(answer.probabilities),
-        "metadata": dict(answer.metadata),
-        "engine": engine.name,
+        "counts": dict(found.counts),
+        "probabilities": dict(found.probabilities),
+        "metadata": dict(found.metadata),
+        "engine": name,
         "parts": [],
         "predicted_seconds": None,
         "predicted_bytes": None,
@@ -134,7 +135,7 @@ class _Solver:
     records: list[dict[str, Any]] = field(default_factory=list)
 
     def part(self, number: int, profile, chosen: Route) -> Counts:
-        """Part `number` on its chosen engine, or on the next one where that fails for memory."""
+        """Part `number` on its chosen engine, or on the next one where that fails."""
         base, share = number / len(self.jobs), 1 / len(self.jobs)
 
         def within(fraction: float) -> None:
@@ -150,32 +151,36 @@ class _Solver:
             }
             began = time.perf_counter()
             try:
-                answer, ran = self._run(self.jobs[number], chosen, record, within)
-                self._check(ran, answer, number)
+                found = self._run(self.jobs[number], chosen, record, failed, within)
+                self._check(record["engine"], found, number)
             except EngineError as error:
-                failed[chosen.engine] = str(error)
-                failed.update({name: str(error) for name in chosen.contenders if chosen.guarded})
+                failed.setdefault(record["engine"], str(error))
+                if chosen.guarded and "race" not in record:  # it was lost by all of them
+                    failed = {name: str(error) for name in chosen.contenders} | failed
                 chosen = self._next(profile, failed, error)
                 continue
-            record |= {"engine": ran, "seconds": time.perf_counter() - began}
+            record["seconds"] = time.perf_counter() - began
             if failed:
                 record["failed"] = failed
             self.records.append(record)
-            return answer
+            return found
 
-    def _run(self, job: Job, chosen: Route, record: dict, progress: Progress) -> tuple[Counts, str]:
-        allotment = self.request.allotment
-        if not chosen.contenders:
-            return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
-        winner, racers = self._race(job, chosen, progress)
-        record["race"] = {racer.name: _told(racer) for racer in racers}
-        _predict(record, chosen, winner, racers)
-        if winner is not None:
-            assert winner.run is not None
-            return winner.run.finish(progress), winner.name
-        return self.engines[chosen.engine].run(job, allotment, progress), chosen.engine
+    def _run(self, job: Job, chosen: Route, record: dict, failed: dict[str, str], progress: Progress) -> Counts:
+        """The answer; `record["engine"]` is at any moment the engine that is to blame, and contenders that did what no
+        engine may are in `failed`."""
+        if chosen.contenders:
+            winner, racers = self._race(job, chosen, failed, progress)
+            record["race"] = {racer.name: _told(racer) for racer in racers}
+            _predict(record, chosen, winner, racers)
+            if winner is not None:
+                assert winner.run is not None
+                record["engine"] = winner.name
+                return winner.run.finish(progress)
+        return run_checked(chosen.engine, self.engines[chosen.engine], job, self.request.allotment, progress)
 
-    def _race(self, job: Job, chosen: Route, progress: Progress) -> tuple[Racer | None, list[Racer]]:
+    def _race(
+        self, job: Job, chosen: Route, failed: dict[str, str], progress: Progress
+    ) -> tuple[Racer | None, list[Racer]]:
         allotment = self.request.allotment
         each = replace(allotment, memory_bytes=allotment.memory_bytes // max(1, len(chosen.contenders)))
         keeper = chosen.engine if chosen.engine in chosen.contenders and not chosen.guarded else None
@@ -183,12 +188,15 @@ class _Solver:
         for name in chosen.contenders:
             engine = self.engines[name]
             assert isinstance(engine, SteppedEngine)
-            runs[name] = engine.start(job, allotment if len(chosen.contenders) == 1 else each)
+            runs[name] = GuardedRun(name, engine, job, allotment if len(chosen.contenders) == 1 else each)
         certain = math.inf if chosen.guarded else chosen.cost.seconds
-        return race(runs, certain, chosen.race_seconds, progress, keeper)
+        try:
+            return race(runs, certain, chosen.race_seconds, progress, keeper)
+        finally:
+            failed.update({name: run.fault for name, run in runs.items() if run.fault})
 
-    def _check(self, name: str, answer: Counts, number: int) -> None:
-        lost = answer.metadata.get("infidelity") or 0.0
+    def _check(self, name: str, found: Counts, number: int) -> None:
+        lost = found.metadata.get("infidelity") or 0.0
         allowed = self.request.max_infidelity / len(self.jobs)
         if lost > allowed:
             raise EngineError(f"{name} may have lost {lost:.2g} of the state; {allowed:.2g} is allowed")

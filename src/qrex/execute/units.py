@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from qrex.errors import EngineFaultError
 from qrex.execute.pool import Pool
 from qrex.execute.task import Outcome, Task
 from qrex.store import NewUnit, Store, content_key
@@ -82,8 +83,9 @@ class UnitRunner:
 
         `start` and `finish` are seconds since this call began; the others are those of `Outcome`, `threads` and
         `memory_bytes` what was granted. `kept` says that it came from the store. An error is kept as well where it
-        is the engine's verdict on the circuit; a worker that died, or was stopped at its time limit, leaves
-        nothing, and the unit is tried again next time. `on_held` is told what workers held in each run of now.
+        is the engine's verdict on the circuit; a worker that died, or was stopped at its time limit, and an engine
+        that is faulty, leave nothing, and the unit is tried again next time. `on_held` is told what workers held in
+        each run of now.
         """
         keys = {unit.task.id: unit.key for unit in units}
         found = self.store.units(list(keys.values()))
@@ -103,7 +105,8 @@ class UnitRunner:
             payload = _payload(outcome, began)
             for stretch in outcome.stretches:
                 on_held(stretch)
-            if not outcome.lost:
+            # A faulty engine is mended, and then the same unit ends otherwise.
+            if not outcome.lost and not isinstance(outcome.error, EngineFaultError):
                 kind = todo[outcome.id].kind
                 writer.keep(NewUnit(keys[outcome.id], kind, payload, self.session))
             payloads[outcome.id] = payload | {"session": self.session, "kept": False}

@@ -31,6 +31,7 @@ from qrex.execute.memory import (
     reset_own_peak,
     resident_bytes,
     return_freed_memory,
+    wants_memory,
 )
 from qrex.execute.task import Grant, Grantable
 from qrex.units import format_bytes
@@ -45,10 +46,6 @@ _GROWN_BYTES = 16 * 2**20
 
 _PROGRESS_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1
-
-_WANT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate", "unable to allocate", "insufficient memory",
-                   "can't start new thread", "memory allocation")  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -140,7 +137,7 @@ def _pickled_error(error: QrexError) -> bytes:
 def _translated(error: Exception, grant: Grant) -> tuple[QrexError, bool]:
     """What a failure means, and whether want of memory may be behind it."""
     text = str(error)
-    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _WANT_OF_MEMORY):
+    if wants_memory(error):
         limit = format_bytes(grant.memory_bytes)
         return MemoryLimitError(f"went past its memory limit of {limit}; give it more with --memory"), True
     last = traceback.extract_tb(error.__traceback__)[-1]

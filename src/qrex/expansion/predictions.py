@@ -14,6 +14,7 @@ from typing import Any
 
 from qrex.balance import Plan
 from qrex.engines import Allotment, Cost, Engine
+from qrex.engines.asking import ask_cost
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError
 from qrex.execute import WorkUnit
@@ -85,7 +86,7 @@ def _alone(
     name = plan.routes[0].engine
     allotment = Allotment(threads=payload["threads"], memory_bytes=payload["memory_bytes"])
     try:
-        model = engines[name].estimate(planned.analysis.profiles(plan.whole)[0], allotment)
+        model = ask_cost(name, engines[name], planned.analysis.profiles(plan.whole)[0], allotment)
     except (EngineError, KeyError):
         return None
     return _Alone(model, session.refinement.refined(name, model), parts[0]["seconds"])

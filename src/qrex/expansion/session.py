@@ -120,7 +120,12 @@ class Session:
     @property
     def room_bytes(self) -> int:
         """What one run may use when it has all the memory: what a worker holds itself is not its to use."""
-        return max(0, self.memory_bytes - WORKER_BYTES - SLACK_BYTES)
+        return max(0, self.memory_bytes - self.process_bytes)
+
+    @property
+    def process_bytes(self) -> int:
+        """What one worker process takes of the memory itself."""
+        return WORKER_BYTES + SLACK_BYTES
 
     @property
     def share_bytes(self) -> int:

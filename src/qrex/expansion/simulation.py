@@ -8,7 +8,9 @@ that was interrupted and went on has the sum of its sessions' spans.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import nan
 from time import monotonic
 from types import MappingProxyType
@@ -17,11 +19,12 @@ from typing import Any
 from qrex.balance import Plan, seconds_on
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Engine, Job
-from qrex.engines.registry import available_engines
+from qrex.engines.registry import available_engines, distribution_of
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
+from qrex.expansion.refusals import refusal
 from qrex.expansion.session import Session
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
@@ -175,12 +178,16 @@ def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | Non
     """Reduce every circuit and choose its engines, or `engine`, with all cores and memory at hand."""
     prepared: dict[str, Prepared] = {}
     refused: dict[str, str] = {}
+
+    def freely(circuit: Circuit) -> Plan:
+        return prepare(_to_plan(session, circuit, None)).plan
+
     _ = session.room_bytes  # more memory than there is refuses the whole workload, not its circuits
     for circuit in circuits:
         try:
             prepared[circuit.id] = prepare(_to_plan(session, circuit, engine))
         except InfeasibleError as error:
-            refused[circuit.id] = str(error)
+            refused[circuit.id] = refusal(session, error, engine, partial(freely, circuit))
     return PlannedRoutes(tuple(circuits), prepared, refused)
 
 
@@ -203,7 +210,8 @@ def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str,
         return {1: found.plan.cost.seconds}
     seconds = {session.cores: found.plan.cost.seconds}
     for threads in range(1, session.cores):
-        seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
+        with suppress(EngineError):  # it gives no estimate for so many: then it is not run on them
+            seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
     return seconds
 
 
@@ -265,6 +273,8 @@ def _unit(
         "owner": owner,
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
+    if distribution := distribution_of(engine):
+        parts["distribution"] = distribution  # another version of it may answer otherwise
     task = Task(
         circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
     )
