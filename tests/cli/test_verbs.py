@@ -200,7 +200,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path, store):
     rows = tmp_path / "many"
     rows.mkdir()
     for number in range(60):
-        (rows / f"c{number:02}.qasm").write_text(TWO + "qreg q[1];\n")
+        (rows / f"c{number:02}.qasm").write_text(TWO + "qreg q[1];\ncreg c[1];\nmeasure q -> c;\n")
     program = subprocess.Popen([*QREX, "profile", str(rows), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     program.stdout.readline()
     program.stdout.close()

@@ -26,6 +26,7 @@ __all__ = ["command"]
 @options.cores
 @options.memory
 @click.option("--engine", metavar="NAME", help="Plan for this engine of `qrex engines` only.")
+@options.measure_all
 @options.strict
 @options.store
 @options.quiet
@@ -37,6 +38,7 @@ def command(
     cores: int | None,
     memory: int | None,
     engine: str | None,
+    measure_all: bool,
     strict: bool,
     store: str | None,
     quiet: bool,
@@ -53,8 +55,9 @@ def command(
 
     check_engine(engine)
     with open_session(
-        workload, platform, shots=shots, cores=cores, memory=memory, strict=strict, store=store, quiet=quiet
-    ) as session:
+        workload, platform, shots=shots, cores=cores, memory=memory, measure_all=measure_all, strict=strict,
+        store=store, quiet=quiet,
+    ) as session:  # fmt: skip
         planned = plan_routes(session, session.workload.circuits, engine)
         rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
     if as_json_flag:

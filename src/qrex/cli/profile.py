@@ -17,9 +17,10 @@ __all__ = ["command"]
 
 @click.command("profile", short_help="What each circuit needs.")
 @options.workload
+@options.measure_all
 @options.strict
 @options.json_flag
-def command(workload: tuple[str, ...], strict: bool, as_json_flag: bool) -> None:
+def command(workload: tuple[str, ...], measure_all: bool, strict: bool, as_json_flag: bool) -> None:
     """Read off what each circuit of WORKLOAD needs, without running it.
 
     Of each circuit, "gates" are worked out beforehand where that is possible: "certain" bits then need no run,
@@ -31,7 +32,7 @@ def command(workload: tuple[str, ...], strict: bool, as_json_flag: bool) -> None
     from qrex.cli.opening import check_all_read, read_workload
     from qrex.profile import analyze
 
-    loaded = read_workload(workload, strict=strict)
+    loaded = read_workload(workload, strict=strict, measure_all=measure_all)
     found = [(circuit.name, analyze(circuit)) for circuit in loaded.circuits]
     if as_json_flag:
         options.as_json([_json(name, analysis) for name, analysis in found])

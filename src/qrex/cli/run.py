@@ -25,6 +25,7 @@ QPU = "qpu"
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
               help="Seconds that one circuit may take.")  # fmt: skip
+@options.measure_all
 @options.strict
 @options.store
 @options.quiet
@@ -39,6 +40,7 @@ def command(
     memory: int | None,
     scratch: str | None,
     time_limit: float,
+    measure_all: bool,
     strict: bool,
     store: str | None,
     quiet: bool,
@@ -55,7 +57,7 @@ def command(
     check_engine(None if forced_qpu else engine)
     with open_session(
         workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores, memory=memory,
-        scratch=scratch, time_limit=time_limit, strict=strict, store=store, quiet=quiet,
+        scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store, quiet=quiet,
     ) as session:  # fmt: skip
         rows = _simulate(session, None if forced_qpu else engine) + _run_on_qpu(session)
     if as_json_flag:
