@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 BARE = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nx q[0];\n'
@@ -38,3 +40,53 @@ def test_expand_measures_all_as_well(qrex, constants, bare, tmp_path):
     assert "bare measures nothing" in qrex(*asked).err
     shown = qrex(*asked, "--measure-all")
     assert shown.code == 0 and shown.err == ""
+
+
+TWO_REGISTERS = """OPENQASM 3.0;
+include "stdgates.inc";
+qubit[5] q;
+bit[2] a;
+bit[3] b;
+x q[0];
+x q[4];
+a[0] = measure q[0];
+a[1] = measure q[1];
+b[0] = measure q[2];
+b[1] = measure q[3];
+b[2] = measure q[4];
+"""
+
+
+def test_registers_say_which_bits_of_a_key_are_theirs(qrex, constants, tmp_path):
+    path = tmp_path / "joined.qasm3"
+    path.write_text(TWO_REGISTERS)
+    (row,) = qrex("run", path, "--shots", 10, "--json").json
+    assert row["registers"] == [
+        {"name": "a", "size": 2, "bits": [0, 1]}, {"name": "b", "size": 3, "bits": [2, 3, 4]},
+    ]  # fmt: skip
+    (key,) = row["counts"]
+    read = {r["name"]: "".join(key[-1 - bit] for bit in reversed(r["bits"])) for r in row["registers"]}
+    assert read == {"a": "01", "b": "100"} and key == "10001"
+
+
+def _chain(qubits):
+    """Weakly entangling all over: a matrix product state is cut, if only a little."""
+    lines = [f'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[{qubits}];\ncreg c[{qubits}];']
+    for layer in range(6):
+        lines += [f"ry(0.{3 + layer + a % 3}) q[{a}];" for a in range(qubits)]
+        lines += [f"cz q[{a}],q[{a + 1}];" for a in range(layer % 2, qubits - 1, 2)]
+    return "\n".join([*lines, "measure q -> c;\n"])
+
+
+def test_the_infidelity_of_an_answer_is_said(qrex, constants, bell, tmp_path):
+    path = tmp_path / "chain.qasm"
+    path.write_text(_chain(16))
+    (row,) = qrex("run", path, "--engine", "mps", "--shots", 20, "--json").json
+    assert 0 < row["infidelity"] <= 1e-3
+    heading = qrex("run", path, "--engine", "mps", "--shots", 20).out.splitlines()[0]
+    assert float(re.search(r"stated infidelity at most (\S+?)[,;]?(\s|$)", heading)[1]) == pytest.approx(
+        row["infidelity"], rel=0.5
+    )
+    (exact,) = qrex("run", bell, "--engine", "stabilizer", "--shots", 20, "--json").json
+    assert exact["infidelity"] == 0
+    assert "infidelity" not in qrex("run", bell, "--engine", "stabilizer", "--shots", 20).out

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qrex.cli import options
 from qrex.cli.tables import plain
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from qrex.circuits import Circuit
+    from qrex.expansion.session import Session
 
 __all__ = ["command"]
 
@@ -50,6 +57,10 @@ def command(
 
     Circuits whose target is "qpu" run on the platform's QPU, compiled as a plain user would. Exit 1 where a
     run failed, 3 where a circuit fits no engine, 2 where a file cannot be read; the others are run all the same.
+
+    An outcome has one character per classical bit, bit 0 rightmost; several registers are joined without spaces,
+    the first declared rightmost. --json names the "registers", with the "bits" of each counted from the right, and
+    the "infidelity" that the engine states for its answer (0: exact).
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
 
@@ -80,7 +91,7 @@ def _simulate(session, engine: str | None) -> list[dict]:
     stage = run_expanded(session, side_by_side=True, engine=engine, timed=False)
     rows = []
     for circuit in stage.circuits:
-        row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit)}
+        row = _asked(session, circuit)
         if circuit.id in stage.refused:
             rows.append(row | {"outcome": "infeasible", "error": stage.refused[circuit.id]})
             continue
@@ -103,7 +114,8 @@ def _simulate(session, engine: str | None) -> list[dict]:
         elif payload["value"] is None:
             rows.append(row | {"outcome": "failed", "error": payload["error"]})
         else:
-            rows.append(row | {"outcome": "ran", "counts": payload["value"]["counts"]})
+            stated = payload["value"]["metadata"].get("infidelity")
+            rows.append(row | {"outcome": "ran", "infidelity": stated, "counts": payload["value"]["counts"]})
     return rows
 
 
@@ -120,7 +132,7 @@ def _run_on_qpu(session) -> list[dict]:
     stage = run_device_stages(session, 0, [variant], wanted)[variant]
     rows = []
     for circuit in wanted:
-        row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit), "engine": session.qpu.name}
+        row = _asked(session, circuit) | {"engine": session.qpu.name}
         value = stage.value(circuit)
         if value is None:
             kind, message = stage.errors[circuit.id]
@@ -136,10 +148,28 @@ def _run_on_qpu(session) -> list[dict]:
                 "seconds": value["run_seconds"],
                 "device_seconds": value["device_seconds"],
                 "fidelity": value["fidelity"],
+                "infidelity": None,  # stated by simulators; a device's answer has a measured fidelity instead
                 "counts": value["counts"],
             }
         )
     return rows
+
+
+def _asked(session: Session, circuit: Circuit) -> dict[str, Any]:
+    return {
+        "name": circuit.name,
+        "id": circuit.id,
+        "shots": session.shots_of(circuit),
+        "registers": _registers(circuit.quantum_circuit),
+    }
+
+
+def _registers(circuit: QuantumCircuit) -> list[dict[str, Any]]:
+    """Classical registers as declared; bit k of a key of the counts stands k places from its right end."""
+    return [
+        {"name": register.name, "size": register.size, "bits": [circuit.find_bit(bit).index for bit in register]}
+        for register in circuit.cregs
+    ]
 
 
 _SHOWN = 8
@@ -149,7 +179,8 @@ def _show(row: dict) -> None:
     if row["outcome"] != "ran":
         click.echo(plain(f"{row['name']}: {row['outcome']}: {row['error']}"))
         return
-    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}; {row['reason']}"))
+    lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
+    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}{lost}; {row['reason']}"))
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
