@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from qrex.expansion.predictions import WHEN_SAID, _said
+from qrex.units import format_seconds
+
 BARE = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nx q[0];\n'
 
 
@@ -90,3 +93,34 @@ def test_the_infidelity_of_an_answer_is_said(qrex, constants, bell, tmp_path):
     (exact,) = qrex("run", bell, "--engine", "stabilizer", "--shots", 20, "--json").json
     assert exact["infidelity"] == 0
     assert "infidelity" not in qrex("run", bell, "--engine", "stabilizer", "--shots", 20).out
+
+
+@pytest.fixture
+def chain(tmp_path):
+    path = tmp_path / "chain_18.qasm"
+    path.write_text(_chain(18))
+    return path
+
+
+def test_one_prediction_is_told_wherever_it_stands(qrex, constants, bell, chain):
+    rows = qrex("run", bell, chain, "--shots", 60, "--json").json
+    kept = {row["circuit_id"]: row for row in qrex("show", "--predictions", "--json").json["runs"]}
+    lines = qrex("run", bell, chain, "--shots", 60).out
+    for row in rows:
+        if row["predicted_seconds"] is None:  # a race that was over at once
+            continue
+        stored = kept[row["id"]]
+        for name in ("seconds", "bytes"):
+            assert row[f"predicted_{name}"] == stored[f"predicted_{name}"]
+        assert (row["seconds"], row["peak_bytes"]) == (stored["actual_seconds"], stored["actual_bytes"])
+        assert row["predicted_when"] in WHEN_SAID and row["predicted_is_bound"] == stored["upper_bound"]
+        assert f"{format_seconds(row['predicted_seconds'])} {row['predicted_when']}" in lines
+    told = sum(row["predicted_seconds"] is not None for row in rows)
+    assert told and len(re.findall(r"predicted \d|bound of the model \d", lines)) == told
+    assert not re.search(r"at most \S+ (s|ms|µs|min)\b", lines + qrex("plan", chain).out)
+
+
+def test_a_race_is_told_apart_from_what_was_said_before():
+    won = {"engine": "mps", "race": {"mps": {"given_up": ""}, "sparse": {"given_up": "mps ended first"}}}
+    lost = {"engine": "statevector", "race": {"mps": {"given_up": "slower"}}}
+    assert [WHEN_SAID[_said(parts)] for parts in ([{"engine": "mps"}], [won, lost], [lost])] == list(WHEN_SAID)

@@ -100,7 +100,7 @@ def test_run_counts_shots_once(qrex, constants, bell):
     assert any(entry["circuit_id"] == row["id"] for entry in kept["runs"])
     assert any(entry["engine"] == row["engine"] and entry["runs"] + entry["bounds"] for entry in kept["engines"])
     shown = qrex("show", "--predictions").out
-    assert "predicted time" in shown and ("within 2x" in shown or "upper bounds" in shown)
+    assert "predicted time" in shown and ("within 2x" in shown or "bounds of the model" in shown)
 
 
 def test_run_fails_where_one_does_and_runs_the_others(qrex, constants, bell):

@@ -135,7 +135,7 @@ def _show(row: dict[str, Any]) -> None:
 
     head = f"{plain(row['name'])}  ({row['qubits']} qubits): "
     if row["feasible"]:
-        bound = "at most " if row["upper_bound"] else ""
+        bound = "bound of the model " if row["upper_bound"] else ""
         click.echo(f"{head}{row['engine']}, {bound}{format_seconds(row['seconds'])}, {format_bytes(row['bytes'])}")
     elif row["feasible"] is None:
         click.echo(f"{head}no engine is certain to fit; {row['engine']} would try")

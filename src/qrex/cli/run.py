@@ -11,6 +11,8 @@ from qrex.cli import options
 from qrex.cli.tables import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qiskit import QuantumCircuit
 
     from qrex.circuits import Circuit
@@ -60,7 +62,9 @@ def command(
 
     An outcome has one character per classical bit, bit 0 rightmost; several registers are joined without spaces,
     the first declared rightmost. --json names the "registers", with the "bits" of each counted from the right, and
-    the "infidelity" that the engine states for its answer (0: exact).
+    the "infidelity" that the engine states for its answer (0: exact). "predicted_seconds" and "predicted_bytes" are
+    those of `qrex show --predictions`: what was said before anything ran or, where engines raced, after the first
+    round ("predicted_when"); bytes are of the whole worker process at its peak.
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
 
@@ -96,16 +100,14 @@ def _simulate(session, engine: str | None) -> list[dict]:
             rows.append(row | {"outcome": "infeasible", "error": stage.refused[circuit.id]})
             continue
         payload, chosen = stage.payloads[circuit.id], stage.routes[circuit.id]
-        value = payload["value"] or {"engine": chosen.engine, "note": "", "predicted_seconds": None,
-                                     "predicted_bytes": None}  # fmt: skip
+        value = payload["value"] or {"engine": chosen.engine, "note": ""}
         row |= {
             "engine": value["engine"],
             "kept": payload["kept"],
-            "reason": "; ".join(filter(None, (chosen.reason, value["note"]))),
+            "reason": "; ".join(filter(None, (chosen.grounds, value["note"]))),
             "seconds": payload["seconds"],
-            "predicted_seconds": value["predicted_seconds"],
-            "peak_bytes": payload["peak_bytes"],
-            "predicted_bytes": value["predicted_bytes"],
+            "peak_bytes": payload["peak_rss_bytes"],
+            **_predicted(stage.predictions.get(circuit.id)),
         }
         if payload["value"] is None and chosen.guarded:
             # No prediction said that it fits: that it did not is the platform's limit, not a fault.
@@ -117,6 +119,20 @@ def _simulate(session, engine: str | None) -> list[dict]:
             stated = payload["value"]["metadata"].get("infidelity")
             rows.append(row | {"outcome": "ran", "infidelity": stated, "counts": payload["value"]["counts"]})
     return rows
+
+
+def _predicted(kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What had been predicted, as `qrex show --predictions` tells it; all None where nothing had been."""
+    from qrex.expansion.predictions import when_said
+
+    if kept is None:
+        return dict.fromkeys(("predicted_seconds", "predicted_bytes", "predicted_when", "predicted_is_bound"))
+    return {
+        "predicted_seconds": kept["predicted_seconds"],
+        "predicted_bytes": kept["predicted_bytes"],
+        "predicted_when": when_said(kept) or None,
+        "predicted_is_bound": kept["upper_bound"],
+    }
 
 
 def _run_on_qpu(session) -> list[dict]:
@@ -180,13 +196,24 @@ def _show(row: dict) -> None:
         click.echo(plain(f"{row['name']}: {row['outcome']}: {row['error']}"))
         return
     lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
-    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}{lost}; {row['reason']}"))
+    said = _said(row)
+    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}{lost}{said}; {row['reason']}"))
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
         click.echo(f"    {outcome}  {count:>{width}}")
     if len(counts) > _SHOWN:
         click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
+
+
+def _said(row: dict) -> str:
+    from qrex.units import format_seconds
+
+    if row.get("predicted_seconds") is None:
+        return ""
+    what = "bound of the model" if row["predicted_is_bound"] else "predicted"
+    when = f" {row['predicted_when']}" if row["predicted_when"] else ""
+    return f", {what} {format_seconds(row['predicted_seconds'])}{when}"
 
 
 def _where(row: dict) -> str:

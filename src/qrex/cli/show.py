@@ -138,14 +138,14 @@ def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
         print_table(columns, table, right=columns[1:])
     for one in engines:
         if one.bounds:
-            click.echo(f"{one.engine}: of {one.bounds:,} upper bounds {share(one.bounds_held)} held")
+            click.echo(f"{one.engine}: of {one.bounds:,} bounds of the model {share(one.bounds_held)} held")
 
 
 def _show_runs(rows: list[dict]) -> None:
     from qrex.units import format_bytes, format_seconds
 
     def shown(value: float | None, form, bound: bool = False) -> str:
-        return "" if value is None else "at most " * bound + form(value)
+        return "" if value is None else "bound " * bound + form(value)
 
     columns = ("engine", "circuit", "predicted time", "actual time", "predicted memory", "actual memory")
     print_table(

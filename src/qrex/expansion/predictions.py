@@ -21,7 +21,10 @@ from qrex.execute.solving import Prepared
 from qrex.expansion.session import Session
 from qrex.store import NewPrediction
 
-__all__ = ["keep_predictions"]
+__all__ = ["WHEN_SAID", "keep_predictions", "when_said"]
+
+WHEN_SAID = ("before anything ran", "after the first round of a race", "after a race")
+"""When a prediction was made; its place here is the feature "said" of the stored row."""
 
 _LEAST_TOLD_BYTES = 16 << 20
 """Growth below this says nothing of what a run needed: a warm worker reuses memory that it holds."""
@@ -99,6 +102,21 @@ def _is_bound(parts: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
     )
 
 
+def when_said(row: Mapping[str, Any]) -> str:
+    """In words; "" for rows of stores that do not tell."""
+    said = row["features"].get("said")
+    return "" if said is None else WHEN_SAID[int(said)]
+
+
+def _said(parts: Sequence[Mapping[str, Any]]) -> int:
+    """Of all parts together: a race that was won spoke after its first round, one that was lost when it was over."""
+    raced = [part for part in parts if "race" in part]
+    if not raced:
+        return 0
+    won = any(part["engine"] in part["race"] and not part["race"][part["engine"]]["given_up"] for part in raced)
+    return 1 if won else 2
+
+
 def _features(planned: Prepared, payload: Mapping[str, Any]) -> dict[str, float]:
     profiles = planned.analysis.profiles(planned.plan.whole)
     return {
@@ -106,4 +124,5 @@ def _features(planned: Prepared, payload: Mapping[str, Any]) -> dict[str, float]
         "active_qubits": max((profile.active_qubits for profile in profiles), default=0),
         "shots": planned.analysis.shots,
         "threads": payload["threads"],
+        "said": _said(payload["value"]["parts"]),
     }

@@ -46,8 +46,9 @@ class SimulationStage:
 
     `payloads` by circuit id: {"value": {"counts", "probabilities", "metadata"} or None, "error", "seconds",
     "peak_bytes", …}. `routes` by circuit id where an engine was chosen; `refused` by circuit id where none
-    could be. `timing_spread` is the 95 % range of a fixed computation, repeated right before and after the
-    pass, over its median; NaN where the pass was not timed.
+    could be. `predictions` by circuit id as the store has them, where something was predicted. `timing_spread`
+    is the 95 % range of a fixed computation, repeated right before and after the pass, over its median; NaN where
+    the pass was not timed.
     """
 
     title: str
@@ -60,6 +61,7 @@ class SimulationStage:
     sessions: int
     timing_spread: tuple[float, float]
     utilization: Utilization | None
+    predictions: Mapping[str, Mapping[str, Any]]
 
     def finished(self) -> tuple[Circuit, ...]:
         return tuple(c for c in self.circuits if self.counts(c) is not None)
@@ -290,10 +292,12 @@ def _run(
         if not any(payload.get("lost") for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
         keep_predictions(session, units, payloads, prepared)
+    said = session.store.predictions_of([unit.key for unit in units])
     return SimulationStage(
         title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
         record["decision_seconds"], record["sessions"], tuple(record["spread"]),
         Utilization.from_dict(record["utilization"]) if record["utilization"] else None,
+        {unit.task.id: said[unit.key] for unit in units if unit.key in said},
     )  # fmt: skip
 
 
