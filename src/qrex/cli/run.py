@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +15,6 @@ from qrex.cli import options
 from qrex.cli.tables import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from qiskit import QuantumCircuit
 
     from qrex.circuits import Circuit
@@ -70,11 +72,16 @@ def command(
 
     forced_qpu = engine == QPU
     check_engine(None if forced_qpu else engine)
-    with open_session(
-        workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores, memory=memory,
-        scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store, quiet=quiet,
-    ) as session:  # fmt: skip
-        rows = _simulate(session, None if forced_qpu else engine) + _run_on_qpu(session)
+    with (
+        open_session(
+            workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores,
+            memory=memory, scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store,
+            quiet=quiet,
+        ) as session,
+        _recorded(session, engine) as rows,
+    ):  # fmt: skip
+        rows += _simulate(session, None if forced_qpu else engine)
+        rows += _run_on_qpu(session)
     if as_json_flag:
         options.as_json(rows)
     else:
@@ -85,6 +92,34 @@ def command(
     if any(row["outcome"] == "failed" for row in rows):
         sys.exit(1)
     check_all_read(session.workload)
+
+
+@contextmanager
+def _recorded(session: Session, engine: str | None) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a run that `qrex show` lists; counts stay with the results, under their own keys."""
+    from qrex.store import content_key
+
+    workload = session.workload
+    asked = {
+        "circuits": [[c.name, c.id, c.target, session.shots_of(c)] for c in workload.circuits],
+        "platform": session.platform.name,
+        "engine": engine,
+        "settings": asdict(session.settings),
+    }
+    run_id = content_key("run", asked)
+    count = len(workload.circuits)
+    title = f"{workload.name}, {count:,} circuit{'s' * (count != 1)}" + (f", on {engine}" if engine else "")
+    session.store.start_run(run_id, "run", title, {"command": shlex.join(["qrex", *sys.argv[1:]])})
+    rows: list[dict[str, Any]] = []
+    try:
+        yield rows
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        session.store.finish_run(run_id, "interrupted" if stopped else "failed", None)
+        raise
+    told = [{name: value for name, value in row.items() if name not in ("counts", "fidelity")} for row in rows]
+    status = "failed" if any(row["outcome"] == "failed" for row in rows) else "done"
+    session.store.finish_run(run_id, status, {"circuits": told})
 
 
 def _simulate(session, engine: str | None) -> list[dict]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import print_table
+from qrex.cli.tables import plain, print_table
 from qrex.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ def command(run_id: str, predictions: bool, store: str | None, as_json_flag: boo
 
     with Store(store) as opened:
         if predictions:
-            _show_predictions(opened.predictions(), as_json_flag)
+            names = opened.names()
+            rows = [row | {"circuit": names.get(row["circuit_id"])} for row in opened.predictions()]
+            _show_predictions(rows, as_json_flag)
             return
         runs = opened.runs(run_id)
+        held = opened.held()
     if run_id and not runs:
         raise InputError(f"no run's id starts with {run_id!r}; `qrex show` lists them")
     rows = [
@@ -53,23 +56,52 @@ def command(run_id: str, predictions: bool, store: str | None, as_json_flag: boo
     elif rows:
         columns = ("id", "started", "status", "verb", "title")
         print_table(columns, [[row["id"][:12], *(row[name] for name in columns[1:])] for row in rows])
+    elif held["results"]:
+        kept = " and ".join(f"{count:,} {what if count != 1 else what[:-1]}" for what, count in held.items())
+        click.echo(f"no runs are listed; {kept} are kept (`qrex show --predictions`): the commands that made them, "
+                   "given again, take them from here")  # fmt: skip
     else:
-        click.echo("nothing kept yet; `qrex expand WORKLOAD` makes the first run")
+        click.echo("nothing kept yet; `qrex run WORKLOAD` or `qrex expand WORKLOAD` makes the first run")
 
 
 def _show_run(row: dict) -> None:
     """What the run was, then what it found; --json has all of it."""
     result = row["result"] or {}
     for name in ("id", "verb", "title", "status", "started"):
-        click.echo(f"{name:10} {row[name]}")
-    click.echo(f"{'command':10} {row['arguments'].get('command') or 'not given'}")
+        click.echo(plain(f"{name:10} {row[name]}"))
+    click.echo(plain(f"{'command':10} {row['arguments'].get('command') or 'not given'}"))
     for kind, path in result.get("files", {}).items():
         click.echo(f"{kind:10} {path}")
+    if "circuits" in result:
+        click.echo()
+        _show_circuits(result["circuits"])
     if "summary" in result:
         from qrex.report import Summary
 
         click.echo()
         Summary.from_dict(result["summary"]).print()
+
+
+def _show_circuits(rows: list[dict]) -> None:
+    from qrex.units import format_bytes, format_seconds
+
+    def shown(value: float | None, form) -> str:
+        return "" if value is None else form(value)
+
+    columns = ("circuit", "outcome", "engine", "shots", "time", "memory")
+    print_table(
+        columns,
+        [
+            (row["name"], row["outcome"], row.get("engine") or "", f"{row['shots']:,}",
+             shown(row.get("seconds"), format_seconds), shown(row.get("peak_bytes"), format_bytes))
+            for row in rows
+        ],
+        right=columns[3:],
+    )  # fmt: skip
+    for row in rows:
+        if "error" in row:
+            click.echo(plain(f"{row['name']}: {row['error']}"))
+    click.echo("the same command again shows the counts: they are kept")
 
 
 _SHOWN_RUNS = 20
@@ -151,7 +183,8 @@ def _show_runs(rows: list[dict]) -> None:
     print_table(
         columns,
         [
-            (row["engine"], row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds, row["upper_bound"]),
+            (row["engine"], row["circuit"] or row["circuit_id"][:12],
+             shown(row["predicted_seconds"], format_seconds, row["upper_bound"]),
              shown(row["actual_seconds"], format_seconds),
              shown(row["predicted_bytes"], format_bytes, row["upper_bound"]), shown(row["actual_bytes"], format_bytes))
             for row in rows

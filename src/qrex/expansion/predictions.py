@@ -77,6 +77,7 @@ def keep_predictions(
             scope=scope,
         ))  # fmt: skip
     session.store.keep_predictions(rows)
+    session.store.keep_names({circuit.id: circuit.name for circuit in session.simulated})
 
 
 def _alone(

@@ -228,6 +228,20 @@ class Store:
             found[row[0]] = _prediction(row)
         return found
 
+    def keep_names(self, names: Mapping[str, str]) -> None:
+        """What circuits are called, by circuit id."""
+        with self._writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO circuit_names VALUES (?, ?)", names.items())
+
+    def names(self) -> dict[str, str]:
+        """Circuits' names by id, where they were kept."""
+        return dict(self._rows("SELECT circuit_id, name FROM circuit_names"))
+
+    def held(self) -> dict[str, int]:
+        """How many results and predictions are kept."""
+        tables = {"results": "units", "predictions": "cost_predictions"}
+        return {what: self._rows(f"SELECT count(*) FROM {table}")[0][0] for what, table in tables.items()}
+
     # Calibrations ------------------------------------------------------------------------------------
 
     def calibration(self, kind: str, scope: str, *, max_age_seconds: float) -> Any | None:
