@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from qrex.execute.crew import Worker
+from qrex.execute.jobs import COMPILERS
 from qrex.expansion.predictions import WHEN_SAID, _said
 from qrex.units import format_seconds
 
@@ -124,3 +126,21 @@ def test_a_race_is_told_apart_from_what_was_said_before():
     won = {"engine": "mps", "race": {"mps": {"given_up": ""}, "sparse": {"given_up": "mps ended first"}}}
     lost = {"engine": "statevector", "race": {"mps": {"given_up": "slower"}}}
     assert [WHEN_SAID[_said(parts)] for parts in ([{"engine": "mps"}], [won, lost], [lost])] == list(WHEN_SAID)
+
+
+def test_what_is_kept_is_told_without_starting_a_worker(qrex, constants, bell, monkeypatch):
+    first = qrex("run", bell, "--shots", 61)
+    assert first.code == 0 and first.err.startswith("Read the workload\n")
+    monkeypatch.setattr(Worker, "start", lambda *_: pytest.fail("a worker was started"))
+    again = qrex("run", bell, "--shots", 61)
+    assert again.code == 0 and "kept from an earlier run" in again.out and "worker processes" not in again.err
+
+
+def test_our_own_engines_need_no_transpiler(qrex, constants, bell, monkeypatch):
+    loaded = []
+    start = Worker.start
+    monkeypatch.setattr(Worker, "start", lambda warm_ups: loaded.append(warm_ups[:]) or start(warm_ups))
+    assert qrex("run", bell, "--shots", 62, "--engine", "stabilizer").code == 0
+    assert len(loaded) == 1 and COMPILERS not in loaded[0]
+    assert qrex("run", bell, "--shots", 62, "--engine", "aer-stabilizer").code == 0
+    assert len(loaded) == 2 and COMPILERS in loaded[1]

@@ -110,24 +110,24 @@ def open_session(
     qpu: str | None = None,
 ) -> Iterator[Session]:
     """`qpu` names which of the platform's QPUs is the session's; by default the first."""
-    from qrex.expansion.session import Session, Settings
-    from qrex.platform import load_platform
-    from qrex.store import Store
     from qrex.telemetry import SilentProgress, open_progress
 
-    described = load_platform(platform)
-    if qpu is not None:
-        described = _with_first(described, qpu)
-    workload = read_workload(sources, strict=strict, target=target, measure_all=measure_all)
-    settings = Settings(
-        seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
-    )
-    with (
-        SilentProgress() if quiet else open_progress() as progress,
-        Store(store) as opened,
-        Session(workload, described, settings, opened, progress) as session,
-    ):
-        yield session
+    with SilentProgress() if quiet else open_progress() as progress:
+        # Importing Qiskit takes a second: that something is going on is said before.
+        with progress.stage("Read the workload" if sources else "Open the platform"):
+            from qrex.expansion.session import Session, Settings
+            from qrex.platform import load_platform
+            from qrex.store import Store
+
+            described = load_platform(platform)
+            if qpu is not None:
+                described = _with_first(described, qpu)
+            workload = read_workload(sources, strict=strict, target=target, measure_all=measure_all)
+            settings = Settings(
+                seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
+            )
+        with Store(store) as opened, Session(workload, described, settings, opened, progress) as session:
+            yield session
 
 
 def _with_first(platform: Platform, name: str) -> Platform:

@@ -20,6 +20,7 @@ from qrex.engines import Allotment, Engine, Job
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
+from qrex.execute.jobs import COMPILERS
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.session import Session
@@ -254,9 +255,20 @@ def _unit(
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
     task = Task(
-        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
-    )
+        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds,
+        seconds, None if _runs_on_our_own(request) else COMPILERS,
+    )  # fmt: skip
     return session.unit("simulate", parts, task)
+
+
+_OURS = frozenset(["statevector", "stabilizer", "sparse", "mps"])
+"""Engines that read programs and never call the transpiler."""
+
+
+def _runs_on_our_own(request: SolveRequest) -> bool:
+    """Whether the transpiler is sure not to be called, or would be only after a failure that nobody expects."""
+    found = request.prepared
+    return found is not None and not found.plan.guarded and not found.plan.whole and _OURS.issuperset(found.plan.tried)
 
 
 def _run(
@@ -270,9 +282,12 @@ def _run(
     # A guarded route's seconds are the whole allotment, not a prediction.
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
-    _ = session.pool  # workers start before the clock does, on both sides
+    left = session.start_workers(units)  # before the clock does, on both sides
     steadiness = time_fixed_work() if timed and not kept else []
-    with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
+    with (
+        session.stage(title, len(units), expected if left else None) as stage,
+        UtilizationSampler(cores=session.cores) as sampler,
+    ):
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
         )
