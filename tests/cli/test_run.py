@@ -122,6 +122,13 @@ def test_one_prediction_is_told_wherever_it_stands(qrex, constants, bell, chain)
     assert not re.search(r"at most \S+ (s|ms|µs|min)\b", lines + qrex("plan", chain).out)
 
 
+def test_a_prediction_holds_nothing_that_was_measured(qrex, constants, bell):
+    (planned,) = qrex("plan", bell, "--shots", 63, "--engine", "stabilizer", "--json").json
+    (row,) = qrex("run", bell, "--shots", 63, "--engine", "stabilizer", "--json").json
+    assert row["predicted_when"] == "before anything ran"
+    assert row["predicted_seconds"] == pytest.approx(planned["seconds"], rel=0.01)
+
+
 def test_a_race_is_told_apart_from_what_was_said_before():
     won = {"engine": "mps", "race": {"mps": {"given_up": ""}, "sparse": {"given_up": "mps ended first"}}}
     lost = {"engine": "statevector", "race": {"mps": {"given_up": "slower"}}}

@@ -54,7 +54,9 @@ def keep_predictions(
         if planned is None or value is None or not value["certain"] or payload["kept"]:
             continue
         alone = _alone(session, engines, planned, payload)
-        seconds, bound = value["predicted_seconds"], _is_bound(value["parts"], planned.plan)
+        # Planned here: what the worker took to look at the plan was measured, not predicted.
+        seconds = value["predicted_seconds"] - value["reading_seconds"] - value["decision_seconds"]
+        bound = _is_bound(value["parts"], planned.plan)
         if alone is not None:
             # The plan had all cores in mind; the run was granted what was free.
             seconds += alone.said.seconds - value["parts"][0]["predicted_seconds"]
