@@ -107,7 +107,7 @@ def chain(tmp_path):
 def test_one_prediction_is_told_wherever_it_stands(qrex, constants, bell, chain):
     rows = qrex("run", bell, chain, "--shots", 60, "--json").json
     kept = {row["circuit_id"]: row for row in qrex("show", "--predictions", "--json").json["runs"]}
-    lines = qrex("run", bell, chain, "--shots", 60).out
+    lines = " ".join(qrex("run", bell, chain, "--shots", 60).out.split())
     for row in rows:
         if row["predicted_seconds"] is None:  # a race that was over at once
             continue
@@ -151,3 +151,11 @@ def test_our_own_engines_need_no_transpiler(qrex, constants, bell, monkeypatch):
     assert len(loaded) == 1 and COMPILERS not in loaded[0]
     assert qrex("run", bell, "--shots", 62, "--engine", "aer-stabilizer").code == 0
     assert len(loaded) == 2 and COMPILERS in loaded[1]
+
+
+def test_engine_and_time_come_first_and_nothing_is_wider_than_the_terminal(qrex, constants, chain, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    heading, *others = qrex("run", chain, "--shots", 5).out.splitlines()
+    assert re.match(r"chain_18: \S+, \S+ (s|ms|µs)\b", heading)
+    assert others[0].startswith("    ") and "fastest of" in " ".join(others)
+    assert max(map(len, others)) <= 80

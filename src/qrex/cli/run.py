@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import plain
+from qrex.cli.tables import plain, print_wrapped
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -231,8 +231,8 @@ def _show(row: dict) -> None:
         click.echo(plain(f"{row['name']}: {row['outcome']}: {row['error']}"))
         return
     lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
-    said = _said(row)
-    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}{lost}{said}; {row['reason']}"))
+    click.echo(plain(f"{row['name']}: {_where(row)}, {row['shots']:,} shots{lost}"))
+    print_wrapped("; ".join(filter(None, (_said(row), row["reason"]))), indent="    ", hanging="  ")
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
@@ -248,7 +248,7 @@ def _said(row: dict) -> str:
         return ""
     what = "bound of the model" if row["predicted_is_bound"] else "predicted"
     when = f" {row['predicted_when']}" if row["predicted_when"] else ""
-    return f", {what} {format_seconds(row['predicted_seconds'])}{when}"
+    return f"{what} {format_seconds(row['predicted_seconds'])}{when}"
 
 
 def _where(row: dict) -> str:
@@ -256,8 +256,8 @@ def _where(row: dict) -> str:
 
     took = format_seconds(row["seconds"])
     if "source" not in row:
-        return f"on {row['engine']} in {took}{', kept from an earlier run' if row['kept'] else ''}"
+        return f"{row['engine']}, {took}{', kept from an earlier run' if row['kept'] else ''}"
     device = "" if row["device_seconds"] is None else f"{format_seconds(row['device_seconds'])} of device time"
     if row["source"] == "simulated":
-        return f"on {row['engine']}, simulated in {took} ({device} by the model)"
-    return f"on {row['engine']}, {row['source']}{', ' + device if device else ''}"
+        return f"{row['engine']}, simulated in {took} ({device} by the model)"
+    return f"{row['engine']}, {row['source']}{', ' + device if device else ''}"

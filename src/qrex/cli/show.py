@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import plain, print_table
+from qrex.cli.tables import plain, print_table, print_wrapped
 from qrex.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ def _show_circuits(rows: list[dict]) -> None:
 
 
 _SHOWN_RUNS = 20
+_ENGINES_LEGEND = (
+    "ratio: median of actual over predicted seconds, then where 90 % of the runs lie; memory: share of runs within "
+    "20 %; corrected by: the factor learned for predictions to come"
+)
+_RUNS_LEGEND = (
+    "said: before anything ran, by the model (bound: its bound, which a run may stay far below, and which is no "
+    "promise); race: after the first round of a race; late: when the race was over",
+    "memory, held: peak of the whole worker process, predicted and measured",
+)
 
 
 def _show_predictions(rows: list[dict], as_json_flag: bool) -> None:
@@ -151,8 +160,7 @@ def _correction(learned: Refinement, engine: str) -> dict | None:
 
 
 def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
-    columns = ("engine", "runs", "within 2x", "actual / predicted", "90 % of runs", "memory within 20 %",
-               "corrected by")  # fmt: skip
+    columns = ("engine", "runs", "within 2x", "ratio", "90 % of runs", "memory", "corrected by")
 
     def share(value: float | None) -> str:
         return "" if value is None else f"{value:.0%}"
@@ -168,26 +176,36 @@ def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
             ))  # fmt: skip
     if table:
         print_table(columns, table, right=columns[1:])
+        click.echo()
+        print_wrapped(_ENGINES_LEGEND)
     for one in engines:
         if one.bounds:
-            click.echo(f"{one.engine}: of {one.bounds:,} bounds of the model {share(one.bounds_held)} held")
+            click.echo(f"{one.engine}: bounds of the model {one.bounds:,}, of which {share(one.bounds_held)} held")
 
 
 def _show_runs(rows: list[dict]) -> None:
     from qrex.units import format_bytes, format_seconds
 
-    def shown(value: float | None, form, bound: bool = False) -> str:
-        return "" if value is None else "bound " * bound + form(value)
+    def shown(value: float | None, form) -> str:
+        return "" if value is None else form(value)
 
-    columns = ("engine", "circuit", "predicted time", "actual time", "predicted memory", "actual memory")
+    columns = ("engine", "circuit", "predicted", "said", "took", "memory", "held")
     print_table(
         columns,
         [
-            (row["engine"], row["circuit"] or row["circuit_id"][:12],
-             shown(row["predicted_seconds"], format_seconds, row["upper_bound"]),
-             shown(row["actual_seconds"], format_seconds),
-             shown(row["predicted_bytes"], format_bytes, row["upper_bound"]), shown(row["actual_bytes"], format_bytes))
+            (row["engine"], row["circuit"] or row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds),
+             _said(row), shown(row["actual_seconds"], format_seconds), shown(row["predicted_bytes"], format_bytes),
+             shown(row["actual_bytes"], format_bytes))
             for row in rows
         ],
-        right=columns[2:],
+        right=("predicted", "took", "memory", "held"),
     )  # fmt: skip
+    click.echo()
+    for line in _RUNS_LEGEND:
+        print_wrapped(line)
+
+
+def _said(row: dict) -> str:
+    """When, in a word; a bound stays one after a race that was lost."""
+    when = {0: "before", 1: "race", 2: "late", None: ""}[row["features"].get("said")]
+    return "bound" if row["upper_bound"] else when
