@@ -101,6 +101,9 @@ def test_a_proven_bound_below_all_others_is_chosen_and_may_be_overtaken_itself()
     found = chosen(Stepped("proven", Cost(0.5, 10, upper_bound=True)), Made("certain", Cost(1.0, 10)),
                    Stepped("loose", Cost(50.0, 10, upper_bound=True)))  # fmt: skip
     assert found.engine == "proven" and found.contenders == ("proven", "loose")
+    assert "bound of the model 500 ms" in found.reason and "at most 500" not in found.reason
+    assert found.grounds.startswith("fastest of 3") and "500 ms" not in found.grounds
+    assert "loose may overtake it" in found.grounds
 
 
 def test_where_nothing_is_certain_the_stepped_ones_race():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qrex.errors import CircuitError, EngineError, InfeasibleError, MemoryLimitError
-from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.execute import Pool, Task, UnitRunner, WarmUp, WorkUnit
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.store import Store
 
@@ -88,7 +88,7 @@ def test_errors_keep_their_type_and_place(pool):
 
 def test_predicted_bytes_never_add_up_beyond_the_pool():
     with Pool(cores=2, memory_bytes=2 * (WORKER_BYTES + SLACK_BYTES) + 1000) as small:
-        outcomes = small.run([Task(str(n), sleep, (0.05,), memory_bytes=600) for n in range(4)])
+        outcomes = small.run([Task(str(n), sleep, (0.05,), memory_bytes=WORKER_BYTES) for n in range(4)])
         spans = sorted(outcome.value for outcome in outcomes.values())
     assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
 
@@ -171,7 +171,7 @@ def test_what_is_finished_is_kept_when_the_display_fails(tmp_path):
 
 SCRIPT = """
 import sys
-from qrex.execute import Pool, Task, UnitRunner, WorkUnit
+from qrex.execute import Pool, Task, UnitRunner, WarmUp, WorkUnit
 from qrex.store import Store
 import time
 sys.path.insert(0, sys.argv[2])
@@ -241,3 +241,61 @@ def test_what_was_stopped_is_tried_again(pool, tmp_path):
         assert UnitRunner(store, pool).run([unit])["t"]["lost"]
         again = UnitRunner(store, pool).run([quick])["t"]
     assert again["value"] is not None and not again["kept"]
+
+
+def warm_at_once():
+    os.environ["QREX_TEST_WARM"] = "yes"
+
+
+def warm_for_more():
+    os.environ["QREX_TEST_MORE"] = "yes"
+
+
+def how_warm(_progress):
+    return os.environ.get("QREX_TEST_WARM"), os.environ.get("QREX_TEST_MORE"), os.getpid()
+
+
+MORE = WarmUp(warm_for_more)
+
+
+def test_what_a_task_needs_loaded_is_loaded_before_it_and_only_then():
+    with Pool(cores=1, memory_bytes=GB, warm_up=warm_at_once) as small:
+        (before,) = (one.value for one in small.run([Task("a", how_warm, ())]).values())
+        assert before[:2] == ("yes", None)
+        needy = [Task("b", how_warm, (), wall_seconds=5, warm_up=MORE), Task("c", how_warm, ())]
+        assert small.is_warm([Task("a", how_warm, ())]) and not small.is_warm(needy)
+        outcomes = small.run(needy)
+        assert {one.value[:2] for one in outcomes.values()} == {("yes", "yes")}
+        assert outcomes["b"].value[2] == outcomes["c"].value[2] != before[2]
+        assert small.is_warm(needy)
+
+
+def test_no_more_workers_are_warmed_than_there_are_tasks():
+    with Pool(cores=2, memory_bytes=4 * GB) as small:
+        small.warm([Task("a", double, (1,))])
+        assert len(small._workers) == 1 and small.is_warm([Task("a", double, (1,))])
+        assert not small.is_warm()
+        small.warm()
+        assert len(small._workers) == 2 and small.is_warm()
+
+
+def loaded(_progress):
+    return [name in sys.modules for name in ("qiskit_aer", "qiskit_ibm_runtime")]
+
+
+@pytest.mark.parametrize(("warm_up", "expected"), [("None", "True False"), ("COMPILERS", "True True")])
+def test_only_what_compiles_pays_for_the_transpilers_plugins(warm_up, expected):
+    # In a process of its own: what workers are forked from may have loaded more for another test.
+    script = (
+        "from qrex.execute import Pool, Task\n"
+        "from qrex.execute.jobs import COMPILERS, warm_engines\n"
+        "from test_pool import loaded\n"
+        "with Pool(1, 10**9, warm_engines) as pool:\n"
+        f"    print(*pool.run([Task('t', loaded, (), warm_up={warm_up})])['t'].value)\n"
+    )
+    here = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": here},
+    )  # fmt: skip
+    assert done.stdout.strip() == expected

@@ -83,6 +83,7 @@ def test_predictions_are_found_by_what_they_hold_for_newest_last(tmp_path):
         assert [row["key"] for row in store.predictions(host="h", engines=("a",))] == ["k2", "k4"]
         assert [row["key"] for row in store.predictions(limit=2)] == ["k4", "k5"]
         assert store.predictions(scope="t") == [] and store.predictions(engines=()) == []
+        assert store.predictions_of(["k3", "absent"]) == {"k3": store.predictions()[3]}
         rows = store.predictions()
     assert [row["upper_bound"] for row in rows] == [False, False, False, True, False, False]
     assert rows[5]["features"] == {"rows": 5} and rows[5]["model_bytes"] is None

@@ -29,7 +29,7 @@ _BASE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`engine`, `reason` and `passed_over` are those of the costliest part; `routes` has one entry per part.
+    """`engine`, `reason`, `grounds` and `passed_over` are those of the costliest part; `routes` has one entry per part.
 
     `whole`: the circuit runs as it was written, not reduced. `cost` is that of all parts together. `guarded`: a
     part is not certain to fit (see `Route`). `answer_bytes`: what the counts of all parts together take, and joining
@@ -45,6 +45,7 @@ class Plan:
     whole: bool
     guarded: bool
     answer_bytes: int = 0
+    grounds: str = ""
 
     @property
     def tried(self) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan
     joined = _BASE_BYTES + join_bytes(analysis.reduced, _distinct(analysis), analysis.shots)
     if not routes:
         reason = "every outcome is certain or an independent coin: no state is needed"
-        return Plan(analysis.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False, joined)
+        return Plan(analysis.circuit_id, CLASSICAL, Cost(0.0, joined), reason, {}, (), whole, False, joined, reason)
     costliest = max(routes, key=lambda found: found.cost.seconds)
     cost = Cost(
         seconds=sum(found.cost.seconds for found in routes),
@@ -101,19 +102,18 @@ def _plan(analysis: Analysis, routes: tuple[Route, ...], *, whole: bool) -> Plan
         infidelity=min(1.0, sum(found.cost.infidelity for found in routes)),
         upper_bound=any(found.cost.upper_bound for found in routes),
     )
-    reason = costliest.reason
-    if not whole:
-        reason = _told_reduction(analysis, routes) + reason
+    reduction = "" if whole else _told_reduction(analysis, routes)
     return Plan(
         analysis.circuit_id,
         costliest.engine,
         cost,
-        reason,
+        reduction + costliest.reason,
         costliest.passed_over,
         routes,
         whole,
         any(found.guarded for found in routes),
         joined,
+        reduction + costliest.grounds,
     )
 
 

@@ -39,7 +39,8 @@ class Route:
 
     `contenders` race against `engine` before it starts, for `race_seconds` in all unless one shows that it ends
     first. `guarded`: no cost is certain to fit; contenders run until one ends or the limits stop them, and the
-    cost is the whole allotment rather than a prediction.
+    cost is the whole allotment rather than a prediction. `grounds` is `reason` without predicted seconds: for where
+    those of the run itself stand.
     """
 
     circuit_id: str
@@ -51,6 +52,7 @@ class Route:
     guarded: bool = False
     contenders: tuple[str, ...] = ()
     race_seconds: float = 0.0
+    grounds: str = ""
 
 
 def route(
@@ -128,22 +130,24 @@ def _fastest(profile: Profile, engines, order, uncertain, passed: dict[str, str]
         if race and cost.upper_bound and hasattr(engines[name], "start")
     ]
     for seconds, name, cost in order[1:]:
-        what = "bounded by" if cost.upper_bound else "predicted"
+        what = "bound of the model" if cost.upper_bound else "predicted"
         passed[name] = f"slower: {what} {_duration(seconds)}, {best} {_duration(best_seconds)}"
     for name in contenders:
         if name != best:
             passed[name] = f"{passed[name]}; it races, since it may stay far below its bound"
-    how = "at most" if best_cost.upper_bound else "predicted"
-    reason = f"fastest of {len(order)}: {how} {_duration(best_seconds)}"
-    if best_cost.upper_bound:
-        reason += f" ({_bound(best, profile)})"
+    how = "bound of the model" if best_cost.upper_bound else "predicted"
+    proof = f" ({_bound(best, profile)})" if best_cost.upper_bound else ""
+    reason = f"fastest of {len(order)}: {how} {_duration(best_seconds)}{proof}"
+    grounds = f"fastest of {len(order)}{proof}"
     others = [name for name in contenders if name != best]
     if others:
-        reason += f"; {' and '.join(others)} may overtake it within {_duration(RACE_SHARE * best_seconds)}"
+        overtaking = f"; {' and '.join(others)} may overtake it"
+        reason += f"{overtaking} within {_duration(RACE_SHARE * best_seconds)}"
+        grounds += overtaking
     ranked = tuple((name, cost) for _, name, cost in order)
     return Route(
         profile.circuit_id, best, best_cost, reason, dict(sorted(passed.items())), ranked, False, tuple(contenders),
-        RACE_SHARE * best_seconds if others else 0.0,
+        RACE_SHARE * best_seconds if others else 0.0, grounds,
     )  # fmt: skip
 
 
@@ -161,8 +165,9 @@ def _guarded(profile: Profile, engines, order, passed: dict[str, str], allotment
     )
     ranked = tuple((name, cost) for _, name, cost in order)
     return Route(
-        profile.circuit_id, best, cost, reason, dict(sorted(passed.items())), ranked, True, tuple(contenders)
-    )
+        profile.circuit_id, best, cost, reason, dict(sorted(passed.items())), ranked, True, tuple(contenders),
+        grounds=reason,
+    )  # fmt: skip
 
 
 def _bound(name: str, profile: Profile) -> str:

@@ -36,6 +36,7 @@ __all__ = ["command"]
 @click.option("--require-density", type=click.FloatRange(0), metavar="E",
               help="Exit 4 unless the lower 95 % bound of E after reaches E.")  # fmt: skip
 @click.option("--metrics-file", metavar="FILE", type=click.Path(), help="Write a Prometheus text file here.")
+@options.measure_all
 @options.strict
 @options.store
 @options.quiet
@@ -54,6 +55,7 @@ def command(
     require_coherence: float | None,
     require_density: float | None,
     metrics_file: str | None,
+    measure_all: bool,
     strict: bool,
     store: str | None,
     quiet: bool,
@@ -75,7 +77,7 @@ def command(
             check_writable(Path(metrics_file).absolute().parent)
         except InputError as error:
             raise InputError(f"--metrics-file {metrics_file} cannot be written there; name another place") from error
-    loaded = read_workload(workload, strict=strict, target=target)
+    loaded = read_workload(workload, strict=strict, target=target, measure_all=measure_all)
     with SilentProgress() if quiet else open_progress() as progress:
         summary = resource_expansion(
             loaded, platform, out=out, seed=seed, shots=shots, cores=cores, memory_bytes=memory,

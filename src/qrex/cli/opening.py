@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["check_all_read", "check_engine", "open_session", "read_workload"]
 
 
-def read_workload(sources: Sequence[str], *, strict: bool = False, target: str | None = None) -> Workload:
-    """The workload that was named; what could not be read is told on stderr.
+_NAMED = 8  # circuits in one warning
 
-    Raises InputError where nothing could be read.
+
+def read_workload(
+    sources: Sequence[str], *, strict: bool = False, target: str | None = None, measure_all: bool = False
+) -> Workload:
+    """The workload that was named; what could not be read, and what measures nothing, is told on stderr.
+
+    `measure_all` measures every qubit of the latter. Raises InputError where nothing could be read.
     """
     from qrex.circuits import Workload, load_workload
+    from qrex.circuits.measuring import with_measurements
 
     if not sources:
         return Workload("none", ())
@@ -34,7 +40,30 @@ def read_workload(sources: Sequence[str], *, strict: bool = False, target: str |
         click.echo(plain(f"qrex: not read: {error}"), err=True)
     if not workload.circuits:
         raise InputError("no circuit could be read, so there is nothing to do; docs/openqasm.md says what is read")
+    if measure_all:
+        return with_measurements(workload)
+    _warn_of_unmeasured(workload)
     return workload
+
+
+def _warn_of_unmeasured(workload: Workload) -> None:
+    from qrex.circuits.measuring import measures
+
+    bare = [circuit for circuit in workload.circuits if not measures(circuit.quantum_circuit)]
+    if not bare:
+        return
+    names = ", ".join(circuit.name for circuit in bare[:_NAMED])
+    if len(bare) > _NAMED:
+        names += f" and {len(bare) - _NAMED:,} more"
+    empty = not any(circuit.quantum_circuit.num_clbits for circuit in bare)
+    one = len(bare) == 1
+    click.echo(
+        plain(
+            f"qrex: {names} {'measures' if one else 'measure'} nothing: {'its' if one else 'their'} only outcome is "
+            f"{'empty' if empty else 'empty or all 0'}; add measurements or --measure-all"
+        ),
+        err=True,
+    )
 
 
 def check_all_read(workload: Workload) -> None:
@@ -74,30 +103,31 @@ def open_session(
     memory: int | None = None,
     scratch: str | None = None,
     time_limit: float = 120.0,
+    measure_all: bool = False,
     strict: bool = False,
     store: str | None = None,
     quiet: bool = False,
     qpu: str | None = None,
 ) -> Iterator[Session]:
     """`qpu` names which of the platform's QPUs is the session's; by default the first."""
-    from qrex.expansion.session import Session, Settings
-    from qrex.platform import load_platform
-    from qrex.store import Store
     from qrex.telemetry import SilentProgress, open_progress
 
-    described = load_platform(platform)
-    if qpu is not None:
-        described = _with_first(described, qpu)
-    workload = read_workload(sources, strict=strict, target=target)
-    settings = Settings(
-        seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
-    )
-    with (
-        SilentProgress() if quiet else open_progress() as progress,
-        Store(store) as opened,
-        Session(workload, described, settings, opened, progress) as session,
-    ):
-        yield session
+    with SilentProgress() if quiet else open_progress() as progress:
+        # Importing Qiskit takes a second: that something is going on is said before.
+        with progress.stage("Read the workload" if sources else "Open the platform"):
+            from qrex.expansion.session import Session, Settings
+            from qrex.platform import load_platform
+            from qrex.store import Store
+
+            described = load_platform(platform)
+            if qpu is not None:
+                described = _with_first(described, qpu)
+            workload = read_workload(sources, strict=strict, target=target, measure_all=measure_all)
+            settings = Settings(
+                seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
+            )
+        with Store(store) as opened, Session(workload, described, settings, opened, progress) as session:
+            yield session
 
 
 def _with_first(platform: Platform, name: str) -> Platform:

@@ -19,6 +19,7 @@ __all__ = [
     "cores",
     "engine",
     "json_flag",
+    "measure_all",
     "memory",
     "platform",
     "qpu",
@@ -98,6 +99,10 @@ strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the fir
 target: Decorator = click.option(
     "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]),
     help="What is wanted of every circuit. Default: the workload's own, else auto.",
+)  # fmt: skip
+measure_all: Decorator = click.option(
+    "--measure-all", is_flag=True,
+    help="Measure every qubit at the end of circuits that measure nothing, into a new register.",
 )  # fmt: skip
 quiet: Decorator = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 json_flag: Decorator = click.option("--json", "as_json_flag", is_flag=True, help="Print JSON on stdout.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import plain
+from qrex.cli.tables import print_table, print_wrapped
 
 if TYPE_CHECKING:
     from qrex.circuits import Circuit
@@ -26,6 +28,7 @@ __all__ = ["command"]
 @options.cores
 @options.memory
 @click.option("--engine", metavar="NAME", help="Plan for this engine of `qrex engines` only.")
+@options.measure_all
 @options.strict
 @options.store
 @options.quiet
@@ -37,6 +40,7 @@ def command(
     cores: int | None,
     memory: int | None,
     engine: str | None,
+    measure_all: bool,
     strict: bool,
     store: str | None,
     quiet: bool,
@@ -49,19 +53,20 @@ def command(
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
     from qrex.errors import InfeasibleError
+    from qrex.execute.memory import WORKER_BYTES
     from qrex.expansion.simulation import plan_routes
 
     check_engine(engine)
     with open_session(
-        workload, platform, shots=shots, cores=cores, memory=memory, strict=strict, store=store, quiet=quiet
-    ) as session:
+        workload, platform, shots=shots, cores=cores, memory=memory, measure_all=measure_all, strict=strict,
+        store=store, quiet=quiet,
+    ) as session:  # fmt: skip
         planned = plan_routes(session, session.workload.circuits, engine)
         rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
     if as_json_flag:
         options.as_json(rows)
     else:
-        for row in rows:
-            _show(row)
+        _show(rows, WORKER_BYTES)
     unsure = sum(row["feasible"] is not True for row in rows)
     if unsure:
         raise InfeasibleError(
@@ -125,19 +130,45 @@ def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     return f"with {name}, {enough_memory(session, least)}; a QPU, or fewer qubits, would make it feasible as well"
 
 
-def _show(row: dict[str, Any]) -> None:
+def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
+    """One table of all circuits, then the reasons of each."""
     from qrex.units import format_bytes, format_seconds
 
-    head = f"{plain(row['name'])}  ({row['qubits']} qubits): "
-    if row["feasible"]:
-        bound = "at most " if row["upper_bound"] else ""
-        click.echo(f"{head}{row['engine']}, {bound}{format_seconds(row['seconds'])}, {format_bytes(row['bytes'])}")
-    elif row["feasible"] is None:
-        click.echo(f"{head}no engine is certain to fit; {row['engine']} would try")
-    else:
-        click.echo(f"{head}infeasible")
-    click.echo(f"    {row['reason']}")
-    for other, why in row["passed_over"].items():
-        click.echo(f"    not {other}: {why}")
-    if row["advice"]:
-        click.echo(f"    {row['advice']}")
+    columns = ("circuit", "qubits", "engine", "seconds", "bytes", "")
+    table = []
+    for row in rows:
+        seconds = "-" if row["seconds"] is None else format_seconds(row["seconds"])
+        held = "-" if row["bytes"] is None else format_bytes(row["bytes"])
+        remark = {True: "bound" if row["upper_bound"] else "", None: "would try", False: "infeasible"}[row["feasible"]]
+        table.append((row["name"], str(row["qubits"]), row["engine"] or "none", seconds, held, remark))
+    print_table(columns, table, right=("qubits", "seconds", "bytes"))
+    click.echo()
+    remarks = {line[-1] for line in table}
+    if "bound" in remarks:
+        print_wrapped("bound: what the model gives for the worst state that the structure allows; a run may stay far "
+                      "below, and the model is no promise")  # fmt: skip
+    print_wrapped(f"bytes: of the engine, beside the {format_bytes(worker_bytes)} at most that a worker process holds")
+    for row in rows:
+        click.echo()
+        print_wrapped(f"{row['name']}: {row['reason']}", hanging="    ")
+        for line in _grouped(row["passed_over"]):
+            print_wrapped(f"not {line}", indent="    ", hanging="    ")
+        if row["advice"]:
+            print_wrapped(row["advice"], indent="    ", hanging="    ")
+
+
+_OWN = re.compile(r"(slower)?(?:: )?((?:predicted|bound of the model|needs) .+?)[,;] (.*)")
+
+
+def _grouped(passed_over: Mapping[str, str]) -> list[str]:
+    """Engines with the same reason on one line, each with its own figure where that alone tells them apart.
+
+    >>> _grouped({"b": "slower: predicted 2 s, a 1 s", "c": "slower: predicted 3 s, a 1 s", "d": "no", "e": "no"})
+    ['b (predicted 2 s), c (predicted 3 s): slower, a 1 s', 'd, e: no']
+    """
+    groups: dict[str, list[str]] = {}
+    for name, why in passed_over.items():
+        own = _OWN.fullmatch(why)
+        reason = why if own is None else ", ".join(filter(None, (own[1], own[3])))
+        groups.setdefault(reason, []).append(name if own is None else f"{name} ({own[2]})")
+    return [f"{', '.join(names)}: {reason}" for reason, names in groups.items()]

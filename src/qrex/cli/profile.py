@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import print_table
+from qrex.cli.tables import print_table, print_wrapped
 
 if TYPE_CHECKING:
     from qrex.profile.analysis import Analysis
@@ -17,36 +17,50 @@ __all__ = ["command"]
 
 @click.command("profile", short_help="What each circuit needs.")
 @options.workload
+@options.measure_all
 @options.strict
 @options.json_flag
-def command(workload: tuple[str, ...], strict: bool, as_json_flag: bool) -> None:
+def command(workload: tuple[str, ...], measure_all: bool, strict: bool, as_json_flag: bool) -> None:
     """Read off what each circuit of WORKLOAD needs, without running it.
 
     Of each circuit, "gates" are worked out beforehand where that is possible: "certain" bits then need no run,
     "coins" are bits that are independent of all others, and "parts" are what is left to simulate, each on its own,
-    in "rows" on at most "widest" qubits. "Clifford" says yes, or how many rows come before the first gate that is not
-    Clifford. "bond" and "support" bound log2 of the bond dimension of a matrix product state and of the number of
-    nonzero amplitudes. Exit 2 where a file cannot be read; the others are shown all the same.
+    in "rows" on at most "widest" qubits. "Cliff" says yes, or how many rows come before the first gate that is not
+    Clifford. "bond" and "supp" bound log2 of the bond dimension of a matrix product state and of its support, the
+    number of nonzero amplitudes. Exit 2 where a file cannot be read; the others are shown all the same.
     """
     from qrex.cli.opening import check_all_read, read_workload
     from qrex.profile import analyze
 
-    loaded = read_workload(workload, strict=strict)
+    loaded = read_workload(workload, strict=strict, measure_all=measure_all)
     found = [(circuit.name, analyze(circuit)) for circuit in loaded.circuits]
     if as_json_flag:
         options.as_json([_json(name, analysis) for name, analysis in found])
     else:
-        print_table(_COLUMNS, [_row(name, analysis) for name, analysis in found], right=_COLUMNS[1:-1])
+        print_table(_COLUMNS, [_row(name, analysis) for name, analysis in found], right=_COLUMNS[1:])
+        click.echo()
+        for line in _LEGEND:
+            print_wrapped(line)
+        for name, analysis in found:
+            if notes := _notes(analysis):
+                print_wrapped(f"{name}: {notes}", hanging="  ")
     check_all_read(loaded)
 
 
+# Short heads, so that the table fits 80 columns.
 _COLUMNS = (
-    "circuit", "qubits", "gates", "certain", "coins", "parts", "widest", "rows", "Clifford", "bond", "support", "notes",
+    "circuit", "qubits", "gates", "certain", "coins", "parts", "widest", "rows", "Cliff", "bond", "supp",
 )  # fmt: skip
+_LEGEND = (
+    "certain, coins: outcome bits worked out without a run, and bits independent of all others; parts: what is left "
+    "to simulate, in rows on at most widest qubits each",
+    "Cliff: Clifford (yes), or the rows before the first gate that is not; bond, supp: log2 of the bounds on the bond "
+    "dimension and on the support, the number of nonzero amplitudes",
+)
 
 
-def _row(name: str, analysis: Analysis) -> list[str]:
-    whole, reduced, parts = analysis.profile, analysis.reduced, analysis.part_profiles
+def _notes(analysis: Analysis) -> str:
+    reduced, parts = analysis.reduced, analysis.part_profiles
     notes = [
         text
         for on, text in (
@@ -59,6 +73,11 @@ def _row(name: str, analysis: Analysis) -> list[str]:
         )
         if on
     ]
+    return ", ".join(notes)
+
+
+def _row(name: str, analysis: Analysis) -> list[str]:
+    whole, reduced, parts = analysis.profile, analysis.reduced, analysis.part_profiles
     clifford = "yes"
     if not all(part.is_clifford for part in parts):
         clifford = str(max((part.clifford_prefix for part in parts if not part.is_clifford), default=0))
@@ -70,7 +89,7 @@ def _row(name: str, analysis: Analysis) -> list[str]:
         f"{max(bounds):.0f}" if parts else "-"
         for bounds in ([part.max_log2_schmidt for part in parts], [part.log2_support for part in parts])
     ]
-    return [name, *map(str, numbers), clifford if parts else "-", *bounds, ", ".join(notes)]
+    return [name, *map(str, numbers), clifford if parts else "-", *bounds]
 
 
 def _count(number: int, what: str) -> str:

@@ -16,7 +16,7 @@ from qrex.cli.readings import Reading
 from qrex.errors import EngineError, InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task
-from qrex.execute.jobs import ProtocolRequest, run_protocol
+from qrex.execute.jobs import COMPILERS, ProtocolRequest, run_protocol
 from qrex.expansion.session import Session
 from qrex.measure.batch import MeasureProtocol
 from qrex.measure.bell import BellWitness
@@ -219,7 +219,7 @@ def _run(session: Session, shots: int, title: str, plans: Mapping[str, MeasurePr
         seed = session.seed_for("measure shots", title, name)
         parts = {"protocol": repr(plan), "qpu": asdict(description), "calibration": qpu.calibration_id,
                  "shots": shots, "seed": seed}  # fmt: skip
-        task = Task(name, run_protocol, (ProtocolRequest(description, plan, shots, seed),))
+        task = Task(name, run_protocol, (ProtocolRequest(description, plan, shots, seed),), warm_up=COMPILERS)
         units.append(session.unit("measure", parts, task))
     found = {unit.task.id: session.store.unit(unit.key) for unit in units}
     if all(found.values()):
@@ -227,6 +227,7 @@ def _run(session: Session, shots: int, title: str, plans: Mapping[str, MeasurePr
         session.progress.note("measured before; the kept counts are analyzed")
         payloads = {name: unit.payload for name, unit in found.items()}
     else:
+        session.start_workers(units)
         with session.stage(title, len(units), _SECONDS_PER_PROTOCOL * len(units) / session.cores) as stage:
             payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=name))
     results = {}

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import plain
+from qrex.cli.tables import plain, print_wrapped
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from qrex.circuits import Circuit
+    from qrex.expansion.session import Session
 
 __all__ = ["command"]
 
@@ -25,6 +36,7 @@ QPU = "qpu"
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
               help="Seconds that one circuit may take.")  # fmt: skip
+@options.measure_all
 @options.strict
 @options.store
 @options.quiet
@@ -39,6 +51,7 @@ def command(
     memory: int | None,
     scratch: str | None,
     time_limit: float,
+    measure_all: bool,
     strict: bool,
     store: str | None,
     quiet: bool,
@@ -48,16 +61,27 @@ def command(
 
     Circuits whose target is "qpu" run on the platform's QPU, compiled as a plain user would. Exit 1 where a
     run failed, 3 where a circuit fits no engine, 2 where a file cannot be read; the others are run all the same.
+
+    An outcome has one character per classical bit, bit 0 rightmost; several registers are joined without spaces,
+    the first declared rightmost. --json names the "registers", with the "bits" of each counted from the right, and
+    the "infidelity" that the engine states for its answer (0: exact). "predicted_seconds" and "predicted_bytes" are
+    those of `qrex show --predictions`: what was said before anything ran or, where engines raced, after the first
+    round ("predicted_when"); bytes are of the whole worker process at its peak.
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
 
     forced_qpu = engine == QPU
     check_engine(None if forced_qpu else engine)
-    with open_session(
-        workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores, memory=memory,
-        scratch=scratch, time_limit=time_limit, strict=strict, store=store, quiet=quiet,
-    ) as session:  # fmt: skip
-        rows = _simulate(session, None if forced_qpu else engine) + _run_on_qpu(session)
+    with (
+        open_session(
+            workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores,
+            memory=memory, scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store,
+            quiet=quiet,
+        ) as session,
+        _recorded(session, engine) as rows,
+    ):  # fmt: skip
+        rows += _simulate(session, None if forced_qpu else engine)
+        rows += _run_on_qpu(session)
     if as_json_flag:
         options.as_json(rows)
     else:
@@ -70,6 +94,34 @@ def command(
     check_all_read(session.workload)
 
 
+@contextmanager
+def _recorded(session: Session, engine: str | None) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a run that `qrex show` lists; counts stay with the results, under their own keys."""
+    from qrex.store import content_key
+
+    workload = session.workload
+    asked = {
+        "circuits": [[c.name, c.id, c.target, session.shots_of(c)] for c in workload.circuits],
+        "platform": session.platform.name,
+        "engine": engine,
+        "settings": asdict(session.settings),
+    }
+    run_id = content_key("run", asked)
+    count = len(workload.circuits)
+    title = f"{workload.name}, {count:,} circuit{'s' * (count != 1)}" + (f", on {engine}" if engine else "")
+    session.store.start_run(run_id, "run", title, {"command": shlex.join(["qrex", *sys.argv[1:]])})
+    rows: list[dict[str, Any]] = []
+    try:
+        yield rows
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        session.store.finish_run(run_id, "interrupted" if stopped else "failed", None)
+        raise
+    told = [{name: value for name, value in row.items() if name not in ("counts", "fidelity")} for row in rows]
+    status = "failed" if any(row["outcome"] == "failed" for row in rows) else "done"
+    session.store.finish_run(run_id, status, {"circuits": told})
+
+
 def _simulate(session, engine: str | None) -> list[dict]:
     if not session.simulated:
         return []
@@ -78,21 +130,19 @@ def _simulate(session, engine: str | None) -> list[dict]:
     stage = run_expanded(session, side_by_side=True, engine=engine, timed=False)
     rows = []
     for circuit in stage.circuits:
-        row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit)}
+        row = _asked(session, circuit)
         if circuit.id in stage.refused:
             rows.append(row | {"outcome": "infeasible", "error": stage.refused[circuit.id]})
             continue
         payload, chosen = stage.payloads[circuit.id], stage.routes[circuit.id]
-        value = payload["value"] or {"engine": chosen.engine, "note": "", "predicted_seconds": None,
-                                     "predicted_bytes": None}  # fmt: skip
+        value = payload["value"] or {"engine": chosen.engine, "note": ""}
         row |= {
             "engine": value["engine"],
             "kept": payload["kept"],
-            "reason": "; ".join(filter(None, (chosen.reason, value["note"]))),
+            "reason": "; ".join(filter(None, (chosen.grounds, value["note"]))),
             "seconds": payload["seconds"],
-            "predicted_seconds": value["predicted_seconds"],
-            "peak_bytes": payload["peak_bytes"],
-            "predicted_bytes": value["predicted_bytes"],
+            "peak_bytes": payload["peak_rss_bytes"],
+            **_predicted(stage.predictions.get(circuit.id)),
         }
         if payload["value"] is None and chosen.guarded:
             # No prediction said that it fits: that it did not is the platform's limit, not a fault.
@@ -101,8 +151,23 @@ def _simulate(session, engine: str | None) -> list[dict]:
         elif payload["value"] is None:
             rows.append(row | {"outcome": "failed", "error": payload["error"]})
         else:
-            rows.append(row | {"outcome": "ran", "counts": payload["value"]["counts"]})
+            stated = payload["value"]["metadata"].get("infidelity")
+            rows.append(row | {"outcome": "ran", "infidelity": stated, "counts": payload["value"]["counts"]})
     return rows
+
+
+def _predicted(kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What had been predicted, as `qrex show --predictions` tells it; all None where nothing had been."""
+    from qrex.expansion.predictions import when_said
+
+    if kept is None:
+        return dict.fromkeys(("predicted_seconds", "predicted_bytes", "predicted_when", "predicted_is_bound"))
+    return {
+        "predicted_seconds": kept["predicted_seconds"],
+        "predicted_bytes": kept["predicted_bytes"],
+        "predicted_when": when_said(kept) or None,
+        "predicted_is_bound": kept["upper_bound"],
+    }
 
 
 def _run_on_qpu(session) -> list[dict]:
@@ -118,7 +183,7 @@ def _run_on_qpu(session) -> list[dict]:
     stage = run_device_stages(session, 0, [variant], wanted)[variant]
     rows = []
     for circuit in wanted:
-        row = {"name": circuit.name, "id": circuit.id, "shots": session.shots_of(circuit), "engine": session.qpu.name}
+        row = _asked(session, circuit) | {"engine": session.qpu.name}
         value = stage.value(circuit)
         if value is None:
             kind, message = stage.errors[circuit.id]
@@ -134,10 +199,28 @@ def _run_on_qpu(session) -> list[dict]:
                 "seconds": value["run_seconds"],
                 "device_seconds": value["device_seconds"],
                 "fidelity": value["fidelity"],
+                "infidelity": None,  # stated by simulators; a device's answer has a measured fidelity instead
                 "counts": value["counts"],
             }
         )
     return rows
+
+
+def _asked(session: Session, circuit: Circuit) -> dict[str, Any]:
+    return {
+        "name": circuit.name,
+        "id": circuit.id,
+        "shots": session.shots_of(circuit),
+        "registers": _registers(circuit.quantum_circuit),
+    }
+
+
+def _registers(circuit: QuantumCircuit) -> list[dict[str, Any]]:
+    """Classical registers as declared; bit k of a key of the counts stands k places from its right end."""
+    return [
+        {"name": register.name, "size": register.size, "bits": [circuit.find_bit(bit).index for bit in register]}
+        for register in circuit.cregs
+    ]
 
 
 _SHOWN = 8
@@ -147,7 +230,9 @@ def _show(row: dict) -> None:
     if row["outcome"] != "ran":
         click.echo(plain(f"{row['name']}: {row['outcome']}: {row['error']}"))
         return
-    click.echo(plain(f"{row['name']}: {row['shots']:,} shots {_where(row)}; {row['reason']}"))
+    lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
+    click.echo(plain(f"{row['name']}: {_where(row)}, {row['shots']:,} shots{lost}"))
+    print_wrapped("; ".join(filter(None, (_said(row), row["reason"]))), indent="    ", hanging="  ")
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
@@ -156,13 +241,23 @@ def _show(row: dict) -> None:
         click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
 
 
+def _said(row: dict) -> str:
+    from qrex.units import format_seconds
+
+    if row.get("predicted_seconds") is None:
+        return ""
+    what = "bound of the model" if row["predicted_is_bound"] else "predicted"
+    when = f" {row['predicted_when']}" if row["predicted_when"] else ""
+    return f"{what} {format_seconds(row['predicted_seconds'])}{when}"
+
+
 def _where(row: dict) -> str:
     from qrex.units import format_seconds
 
     took = format_seconds(row["seconds"])
     if "source" not in row:
-        return f"on {row['engine']} in {took}{', kept from an earlier run' if row['kept'] else ''}"
+        return f"{row['engine']}, {took}{', kept from an earlier run' if row['kept'] else ''}"
     device = "" if row["device_seconds"] is None else f"{format_seconds(row['device_seconds'])} of device time"
     if row["source"] == "simulated":
-        return f"on {row['engine']}, simulated in {took} ({device} by the model)"
-    return f"on {row['engine']}, {row['source']}{', ' + device if device else ''}"
+        return f"{row['engine']}, simulated in {took} ({device} by the model)"
+    return f"{row['engine']}, {row['source']}{', ' + device if device else ''}"

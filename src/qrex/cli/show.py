@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli import options
-from qrex.cli.tables import print_table
+from qrex.cli.tables import plain, print_table, print_wrapped
 from qrex.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ def command(run_id: str, predictions: bool, store: str | None, as_json_flag: boo
 
     with Store(store) as opened:
         if predictions:
-            _show_predictions(opened.predictions(), as_json_flag)
+            names = opened.names()
+            rows = [row | {"circuit": names.get(row["circuit_id"])} for row in opened.predictions()]
+            _show_predictions(rows, as_json_flag)
             return
         runs = opened.runs(run_id)
+        held = opened.held()
     if run_id and not runs:
         raise InputError(f"no run's id starts with {run_id!r}; `qrex show` lists them")
     rows = [
@@ -53,18 +56,25 @@ def command(run_id: str, predictions: bool, store: str | None, as_json_flag: boo
     elif rows:
         columns = ("id", "started", "status", "verb", "title")
         print_table(columns, [[row["id"][:12], *(row[name] for name in columns[1:])] for row in rows])
+    elif held["results"]:
+        kept = " and ".join(f"{count:,} {what if count != 1 else what[:-1]}" for what, count in held.items())
+        click.echo(f"no runs are listed; {kept} are kept (`qrex show --predictions`): the commands that made them, "
+                   "given again, take them from here")  # fmt: skip
     else:
-        click.echo("nothing kept yet; `qrex expand WORKLOAD` makes the first run")
+        click.echo("nothing kept yet; `qrex run WORKLOAD` or `qrex expand WORKLOAD` makes the first run")
 
 
 def _show_run(row: dict) -> None:
     """What the run was, then what it found; --json has all of it."""
     result = row["result"] or {}
     for name in ("id", "verb", "title", "status", "started"):
-        click.echo(f"{name:10} {row[name]}")
-    click.echo(f"{'command':10} {row['arguments'].get('command') or 'not given'}")
+        click.echo(plain(f"{name:10} {row[name]}"))
+    click.echo(plain(f"{'command':10} {row['arguments'].get('command') or 'not given'}"))
     for kind, path in result.get("files", {}).items():
         click.echo(f"{kind:10} {path}")
+    if "circuits" in result:
+        click.echo()
+        _show_circuits(result["circuits"])
     if "summary" in result:
         from qrex.report import Summary
 
@@ -72,7 +82,38 @@ def _show_run(row: dict) -> None:
         Summary.from_dict(result["summary"]).print()
 
 
+def _show_circuits(rows: list[dict]) -> None:
+    from qrex.units import format_bytes, format_seconds
+
+    def shown(value: float | None, form) -> str:
+        return "" if value is None else form(value)
+
+    columns = ("circuit", "outcome", "engine", "shots", "time", "memory")
+    print_table(
+        columns,
+        [
+            (row["name"], row["outcome"], row.get("engine") or "", f"{row['shots']:,}",
+             shown(row.get("seconds"), format_seconds), shown(row.get("peak_bytes"), format_bytes))
+            for row in rows
+        ],
+        right=columns[3:],
+    )  # fmt: skip
+    for row in rows:
+        if "error" in row:
+            click.echo(plain(f"{row['name']}: {row['error']}"))
+    click.echo("the same command again shows the counts: they are kept")
+
+
 _SHOWN_RUNS = 20
+_ENGINES_LEGEND = (
+    "ratio: median of actual over predicted seconds, then where 90 % of the runs lie; memory: share of runs within "
+    "20 %; corrected by: the factor learned for predictions to come"
+)
+_RUNS_LEGEND = (
+    "said: before anything ran, by the model (bound: its bound, which a run may stay far below, and which is no "
+    "promise); race: after the first round of a race; late: when the race was over",
+    "memory, held: peak of the whole worker process, predicted and measured",
+)
 
 
 def _show_predictions(rows: list[dict], as_json_flag: bool) -> None:
@@ -119,8 +160,7 @@ def _correction(learned: Refinement, engine: str) -> dict | None:
 
 
 def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
-    columns = ("engine", "runs", "within 2x", "actual / predicted", "90 % of runs", "memory within 20 %",
-               "corrected by")  # fmt: skip
+    columns = ("engine", "runs", "within 2x", "ratio", "90 % of runs", "memory", "corrected by")
 
     def share(value: float | None) -> str:
         return "" if value is None else f"{value:.0%}"
@@ -136,25 +176,36 @@ def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
             ))  # fmt: skip
     if table:
         print_table(columns, table, right=columns[1:])
+        click.echo()
+        print_wrapped(_ENGINES_LEGEND)
     for one in engines:
         if one.bounds:
-            click.echo(f"{one.engine}: of {one.bounds:,} upper bounds {share(one.bounds_held)} held")
+            click.echo(f"{one.engine}: bounds of the model {one.bounds:,}, of which {share(one.bounds_held)} held")
 
 
 def _show_runs(rows: list[dict]) -> None:
     from qrex.units import format_bytes, format_seconds
 
-    def shown(value: float | None, form, bound: bool = False) -> str:
-        return "" if value is None else "at most " * bound + form(value)
+    def shown(value: float | None, form) -> str:
+        return "" if value is None else form(value)
 
-    columns = ("engine", "circuit", "predicted time", "actual time", "predicted memory", "actual memory")
+    columns = ("engine", "circuit", "predicted", "said", "took", "memory", "held")
     print_table(
         columns,
         [
-            (row["engine"], row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds, row["upper_bound"]),
-             shown(row["actual_seconds"], format_seconds),
-             shown(row["predicted_bytes"], format_bytes, row["upper_bound"]), shown(row["actual_bytes"], format_bytes))
+            (row["engine"], row["circuit"] or row["circuit_id"][:12], shown(row["predicted_seconds"], format_seconds),
+             _said(row), shown(row["actual_seconds"], format_seconds), shown(row["predicted_bytes"], format_bytes),
+             shown(row["actual_bytes"], format_bytes))
             for row in rows
         ],
-        right=columns[2:],
+        right=("predicted", "took", "memory", "held"),
     )  # fmt: skip
+    click.echo()
+    for line in _RUNS_LEGEND:
+        print_wrapped(line)
+
+
+def _said(row: dict) -> str:
+    """When, in a word; a bound stays one after a race that was lost."""
+    when = {0: "before", 1: "race", 2: "late", None: ""}[row["features"].get("said")]
+    return "bound" if row["upper_bound"] else when

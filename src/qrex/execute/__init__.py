@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from qrex.execute.dispatch import dispatch_constants
 from qrex.execute.pool import Pool
-from qrex.execute.task import Grant, Grantable, Outcome, Task
+from qrex.execute.task import Grant, Grantable, Outcome, Task, WarmUp
 from qrex.execute.units import UnitRunner, WorkUnit
 
-__all__ = ["Grant", "Grantable", "Outcome", "Pool", "Task", "UnitRunner", "WorkUnit", "dispatch_constants"]
+__all__ = [
+    "Grant",
+    "Grantable",
+    "Outcome",
+    "Pool",
+    "Task",
+    "UnitRunner",
+    "WarmUp",
+    "WorkUnit",
+    "dispatch_constants",
+]

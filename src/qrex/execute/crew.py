@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -22,11 +22,11 @@ from typing import Any
 
 from qrex.errors import QrexError
 from qrex.execute.memory import WORKER_BYTES, highest_resident_bytes, resident_bytes
-from qrex.execute.task import Grant, Outcome, Task
+from qrex.execute.task import Grant, Outcome, Task, WarmUp
 from qrex.execute.worker import PRELOAD, Figures, serve
 from qrex.telemetry import Stretch
 
-__all__ = ["Assigned", "Heard", "Waiting", "Worker", "worker_context"]
+__all__ = ["Assigned", "Heard", "Waiting", "Worker"]
 
 
 _COPIED_BYTES = 2**21
@@ -108,10 +108,11 @@ class Heard:
         )
 
 
-def worker_context() -> multiprocessing.context.BaseContext:
-    """One process imports the heavy packages; workers are forked from it."""
+def _worker_context(warm_ups: Sequence[WarmUp]) -> multiprocessing.context.ForkServerContext:
+    """One process imports the heavy packages, those of the first worker's warm-ups among them; workers are forked
+    from it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOAD))
+    context.set_forkserver_preload([*PRELOAD, *(name for warm_up in warm_ups for name in warm_up.modules)])
     return context
 
 
@@ -133,9 +134,11 @@ class Worker:
     threads: int = 0
 
     @classmethod
-    def start(cls, context, warm_up: Callable[[], None] | None) -> Worker:
+    def start(cls, warm_ups: Sequence[WarmUp]) -> Worker:
+        context = _worker_context(warm_ups)
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, warm_up), daemon=True)
+        functions = [warm_up.function for warm_up in warm_ups]
+        process = context.Process(target=serve, args=(theirs, functions), daemon=True)
         with _main_module_hidden():
             process.start()
         theirs.close()

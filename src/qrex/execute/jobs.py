@@ -10,18 +10,23 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Job
 from qrex.errors import InfeasibleError
+from qrex.execute.task import WarmUp
 from qrex.measure.batch import MeasureProtocol
 from qrex.platform import QpuDescription
 from qrex.profile import profile_circuit
 
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
 __all__ = [
+    "COMPILERS",
     "DeviceRequest",
     "ProtocolRequest",
     "open_qpu_once",
@@ -34,20 +39,37 @@ Progress = Callable[[float], None]
 
 
 def warm_engines() -> None:
-    """Load in this process what every first run loads: the transpiler's plugins, Aer, stim, our kernels."""
+    """Load in this process what every first run of an engine loads: all engines, stim's and Aer's first call."""
     import stim
-    from qiskit import QuantumCircuit, transpile
     from qiskit_aer import AerSimulator
 
-    from qrex.engines import statevector  # noqa: F401
+    from qrex.engines.registry import available_engines
+
+    available_engines({})
+    AerSimulator(max_parallel_threads=1).run(_first_circuit(), shots=1).result()
+    stim.Circuit("H 0\nM 0").compile_sampler().sample(1)
+
+
+def _warm_compilers() -> None:
+    from qiskit import transpile
+    from qiskit_aer import AerSimulator
+
+    transpile(_first_circuit(), AerSimulator(), optimization_level=1)
+
+
+def _first_circuit() -> QuantumCircuit:
+    from qiskit import QuantumCircuit
 
     circuit = QuantumCircuit(2, 2)
     circuit.h(0)
     circuit.cx(0, 1)
     circuit.measure([0, 1], [0, 1])
-    simulator = AerSimulator(max_parallel_threads=1)
-    simulator.run(transpile(circuit, simulator, optimization_level=1), shots=1).result()
-    stim.Circuit("H 0\nM 0").compile_sampler().sample(1)
+    return circuit
+
+
+COMPILERS = WarmUp(_warm_compilers, ("qiskit_ibm_runtime", "qiskit.primitives"))
+"""The transpiler with its plugins, those of other packages too: some seconds. Whatever compiles needs it, and so does
+Aer for gates that are not its own."""
 
 
 @dataclass(frozen=True, slots=True)

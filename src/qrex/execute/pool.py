@@ -15,12 +15,12 @@ from multiprocessing.connection import wait
 
 from qrex.balance.dispatching import Dispatch, Running, Start, dispatch
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError, QrexError
-from qrex.execute.crew import Assigned, Heard, Worker, worker_context
+from qrex.execute.crew import Assigned, Heard, Worker
 from qrex.execute.interrupts import deferred_interrupt
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.execute.queueing import Queue
 from qrex.execute.sharing import Lease, Share
-from qrex.execute.task import Grant, Outcome, Task
+from qrex.execute.task import Grant, Outcome, Task, WarmUp
 from qrex.units import format_bytes, format_seconds
 
 __all__ = ["Pool"]
@@ -64,14 +64,14 @@ class Pool:
         *,
         lease: Lease | None = None,
     ) -> None:
-        self.cores, self.memory_bytes, self._warm_up = cores, memory_bytes, warm_up
+        self.cores, self.memory_bytes = cores, memory_bytes
         if self.room_bytes <= 0:
             raise InfeasibleError(
                 f"{format_bytes(memory_bytes)} of memory were given; one worker process takes "
                 f"{format_bytes(WORKER_BYTES + SLACK_BYTES)} itself; allow more with --memory"
             )
         self._lease = lease or Lease(cores, memory_bytes)
-        self._context = worker_context()
+        self._warm_ups = [] if warm_up is None else [WarmUp(warm_up)]
         self._workers: list[Worker] = []
         self._finished: deque[Outcome] = deque()
 
@@ -102,15 +102,36 @@ class Pool:
             worker.connection.close()
         self._workers.clear()
 
-    def warm(self) -> None:
-        """Start the workers, so that their start-up is in nobody's time."""
-        wanted = min(self.cores, max(1, self.memory_bytes // (2 * WORKER_BYTES)))
+    def is_warm(self, tasks: Sequence[Task] | None = None) -> bool:
+        """Whether `warm` has nothing to do."""
+        loaded = all(task.warm_up in (None, *self._warm_ups) for task in tasks or ())
+        ready = sum(worker.ready for worker in self._workers)
+        return loaded and ready == len(self._workers) >= self._wanted(tasks)
+
+    def warm(self, tasks: Sequence[Task] | None = None) -> None:
+        """Start the workers, or only those that `tasks` can make use of, with what these need loaded: so that their
+        start-up is in nobody's time."""
+        self._load(tasks or ())
+        wanted = self._wanted(tasks)
         while len(self._workers) < wanted:
-            self._workers.append(Worker.start(self._context, self._warm_up))
+            self._workers.append(Worker.start(self._warm_ups))
         with deferred_interrupt() as check:
             while not all(worker.ready for worker in self._workers):
                 check()
                 self._listen(_nothing)
+
+    def _wanted(self, tasks: Sequence[Task] | None) -> int:
+        most = min(self.cores, max(1, self.memory_bytes // (2 * WORKER_BYTES)))
+        return most if tasks is None else min(most, len(tasks))
+
+    def _load(self, tasks: Sequence[Task]) -> None:
+        """From now on every worker has what `tasks` need; those that were started without it are ended."""
+        needed = dict.fromkeys(task.warm_up for task in tasks if task.warm_up is not None)
+        missing = [warm_up for warm_up in needed if warm_up not in self._warm_ups]
+        if missing:
+            self._warm_ups += missing
+            for worker in list(self._workers):
+                self._dismiss(worker)
 
     def run(
         self,
@@ -129,6 +150,7 @@ class Pool:
         """
         for task in tasks:
             self._check(task)
+        self._load(tasks)
         queue = Queue(tasks, self._held_bytes, short=side_by_side)
         outcomes: dict[str, Outcome] = {}
         try:
@@ -232,7 +254,7 @@ class Pool:
             if not idle:
                 missing = len(wanted) - len(sent) - starting
                 for _ in range(min(missing, self.cores - len(self._workers))):
-                    self._workers.append(Worker.start(self._context, self._warm_up))
+                    self._workers.append(Worker.start(self._warm_ups))
                 break
             worker = min(idle, key=lambda one: one.base_bytes)
             idle.remove(worker)

@@ -12,7 +12,16 @@ from typing import Any, Protocol, Self, runtime_checkable
 from qrex.errors import QrexError
 from qrex.telemetry import Stretch
 
-__all__ = ["Grant", "Grantable", "Outcome", "Task"]
+__all__ = ["Grant", "Grantable", "Outcome", "Task", "WarmUp"]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """What a worker loads before it is given anything: `function` is called in each, once; `modules` are imported in
+    the process that workers are forked from, where that is not there yet."""
+
+    function: Callable[[], None]
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,7 @@ class Task:
     memory_bytes: int | None = None
     wall_seconds: float | None = None
     seconds: Mapping[int, float] | None = None
+    warm_up: WarmUp | None = None
 
     @property
     def least_threads(self) -> int:

@@ -18,7 +18,7 @@ import resource
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -38,7 +38,7 @@ from qrex.units import format_bytes
 
 __all__ = ["PRELOAD", "Figures", "serve"]
 
-PRELOAD = ("qiskit", "qiskit_aer", "qiskit_ibm_runtime", "qiskit.primitives", "stim", "qrex.engines")
+PRELOAD = ("qiskit", "qiskit_aer", "stim", "qrex.engines.aer", "qrex.execute.jobs", "qrex.execute.solving")
 """Imported once, in the process that workers are forked from."""
 
 _GROWN_BYTES = 16 * 2**20
@@ -61,13 +61,13 @@ class Figures:
     breach: bool
 
 
-def serve(connection: Connection, warm_up: Callable[[], None] | None) -> None:
+def serve(connection: Connection, warm_ups: Sequence[Callable[[], None]]) -> None:
     """Warm up, then run batches until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     # Failures come back as errors, with the reason; a second copy on stderr would only break the display.
     logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if warm_up is not None:
+    for warm_up in warm_ups:
         warm_up()
     # What is loaded now stays: collections need not walk it, and its pages stay shared.
     gc.collect()

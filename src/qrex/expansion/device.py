@@ -18,7 +18,7 @@ from qrex.circuits import Circuit
 from qrex.errors import InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task, WorkUnit
-from qrex.execute.jobs import DeviceRequest, run_on_device
+from qrex.execute.jobs import COMPILERS, DeviceRequest, run_on_device
 from qrex.expansion.session import Session
 from qrex.expansion.timing import union_seconds
 from qrex.units import format_seconds
@@ -166,4 +166,5 @@ def _unit(session: Session, layout_candidates: int, variants: Sequence[Variant],
         "layout_candidates": layout_candidates,
         "variants": [list(variant) for variant in request.variants],
     }
-    return session.unit("device", parts, Task(circuit.id, run_on_device, (request,), memory_bytes=session.share_bytes))
+    task = Task(circuit.id, run_on_device, (request,), memory_bytes=session.share_bytes, warm_up=COMPILERS)
+    return session.unit("device", parts, task)

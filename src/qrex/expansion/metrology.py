@@ -16,7 +16,7 @@ import numpy as np
 from qrex.errors import InputError
 from qrex.evidence import Comparison, Measurement
 from qrex.execute import Task
-from qrex.execute.jobs import ProtocolRequest, run_protocol
+from qrex.execute.jobs import COMPILERS, ProtocolRequest, run_protocol
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.session import Session
 from qrex.measure.batch import MeasureProtocol
@@ -222,7 +222,7 @@ def _measure(
             "shots": shots,
             "seed": request.seed,
         }
-        task = Task(name, run_protocol, (request,), memory_bytes=session.share_bytes)
+        task = Task(name, run_protocol, (request,), memory_bytes=session.share_bytes, warm_up=COMPILERS)
         units.append(session.unit("protocol", parts, task))
     results = {}
     payloads = session.run_units(title, units, _SECONDS_PER_PROTOCOL * len(units) / session.cores)

@@ -22,7 +22,10 @@ from qrex.execute.solving import Prepared
 from qrex.expansion.session import Session
 from qrex.store import NewPrediction
 
-__all__ = ["keep_predictions"]
+__all__ = ["WHEN_SAID", "keep_predictions", "when_said"]
+
+WHEN_SAID = ("before anything ran", "after the first round of a race", "after a race")
+"""When a prediction was made; its place here is the feature "said" of the stored row."""
 
 _LEAST_TOLD_BYTES = 16 << 20
 """Growth below this says nothing of what a run needed: a warm worker reuses memory that it holds."""
@@ -52,7 +55,9 @@ def keep_predictions(
         if planned is None or value is None or not value["certain"] or payload["kept"]:
             continue
         alone = _alone(session, engines, planned, payload)
-        seconds, bound = value["predicted_seconds"], _is_bound(value["parts"], planned.plan)
+        # Planned here: what the worker took to look at the plan was measured, not predicted.
+        seconds = value["predicted_seconds"] - value["reading_seconds"] - value["decision_seconds"]
+        bound = _is_bound(value["parts"], planned.plan)
         if alone is not None:
             # The plan had all cores in mind; the run was granted what was free.
             seconds += alone.said.seconds - value["parts"][0]["predicted_seconds"]
@@ -75,6 +80,7 @@ def keep_predictions(
             scope=scope,
         ))  # fmt: skip
     session.store.keep_predictions(rows)
+    session.store.keep_names({circuit.id: circuit.name for circuit in session.simulated})
 
 
 def _alone(
@@ -100,6 +106,21 @@ def _is_bound(parts: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
     )
 
 
+def when_said(row: Mapping[str, Any]) -> str:
+    """In words; "" for rows of stores that do not tell."""
+    said = row["features"].get("said")
+    return "" if said is None else WHEN_SAID[int(said)]
+
+
+def _said(parts: Sequence[Mapping[str, Any]]) -> int:
+    """Of all parts together: a race that was won spoke after its first round, one that was lost when it was over."""
+    raced = [part for part in parts if "race" in part]
+    if not raced:
+        return 0
+    won = any(part["engine"] in part["race"] and not part["race"][part["engine"]]["given_up"] for part in raced)
+    return 1 if won else 2
+
+
 def _features(planned: Prepared, payload: Mapping[str, Any]) -> dict[str, float]:
     profiles = planned.analysis.profiles(planned.plan.whole)
     return {
@@ -107,4 +128,5 @@ def _features(planned: Prepared, payload: Mapping[str, Any]) -> dict[str, float]
         "active_qubits": max((profile.active_qubits for profile in profiles), default=0),
         "shots": planned.analysis.shots,
         "threads": payload["threads"],
+        "said": _said(payload["value"]["parts"]),
     }

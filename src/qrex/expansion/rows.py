@@ -11,6 +11,7 @@ from typing import Any
 from qrex.circuits import Circuit
 from qrex.evidence import Measurement
 from qrex.execute import Task
+from qrex.execute.jobs import COMPILERS
 from qrex.execute.judging import JudgeRequest, judge_simulation
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.session import Session
@@ -35,7 +36,8 @@ def judge(session: Session, before: SimulationStage, after: SimulationStage) -> 
             session.seed_for("judge", circuit.id),
         )
         parts = {"circuit": circuit.id, "counts": counts, "seed": request.seed, "known": len(request.probabilities)}
-        units.append(session.unit("judgement", parts, Task(circuit.id, judge_simulation, (request,))))
+        task = Task(circuit.id, judge_simulation, (request,), warm_up=COMPILERS)
+        units.append(session.unit("judgement", parts, task))
     payloads = session.run_units("Compare the answers", units, 2.0, {c.id: c.name for c in before.circuits})
     return {name: payload["value"] or {"before": None, "after": None, "agreement": None}
             for name, payload in payloads.items()}  # fmt: skip

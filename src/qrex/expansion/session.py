@@ -204,10 +204,19 @@ class Session:
 
     @cached_property
     def pool(self) -> Pool:
+        """No worker runs until there is something to run; see `start_workers`."""
         # The budget may come from a probe of days ago: never promise more than is free now.
-        pool = Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available), warm_engines)
-        pool.warm()
-        return pool
+        return Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available), warm_engines)
+
+    def start_workers(self, units: Sequence[WorkUnit]) -> int:
+        """Have warm workers for those of `units` that are not kept; returns how many these are."""
+        known = self.store.known([unit.key for unit in units])
+        tasks = [unit.task for unit in units if unit.key not in known]
+        if tasks and not self.pool.is_warm(tasks):
+            # Not `self.stage`: what comes before every clock is no part of the job's own time.
+            with self.progress.stage("Start the worker processes"):
+                self.pool.warm(tasks)
+        return len(tasks)
 
     @cached_property
     def runner(self) -> UnitRunner:
@@ -221,8 +230,7 @@ class Session:
         self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None
     ) -> dict[str, dict[str, Any]]:
         """Payload by task id; see `UnitRunner.run`. A stage is shown only where something is left to do."""
-        keys = {unit.key for unit in units}
-        if keys == self.store.known(list(keys)):
+        if not self.start_workers(units):
             return self.runner.run(units)
         shown = names or {}
         with self.stage(title, len(units), expected_seconds) as stage:

@@ -22,6 +22,7 @@ from qrex.engines import Allotment, Engine, Job
 from qrex.engines.registry import available_engines, distribution_of
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
+from qrex.execute.jobs import COMPILERS
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.refusals import refusal
@@ -51,8 +52,9 @@ class SimulationStage:
 
     `payloads` by circuit id: {"value": {"counts", "probabilities", "metadata"} or None, "error", "seconds",
     "peak_bytes", …}. `routes` by circuit id where an engine was chosen; `refused` by circuit id where none
-    could be. `timing_spread` is the 95 % range of a fixed computation, repeated right before and after the
-    pass, over its median; NaN where the pass was not timed.
+    could be. `predictions` by circuit id as the store has them, where something was predicted. `timing_spread`
+    is the 95 % range of a fixed computation, repeated right before and after the pass, over its median; NaN where
+    the pass was not timed.
     """
 
     title: str
@@ -65,6 +67,7 @@ class SimulationStage:
     sessions: int
     timing_spread: tuple[float, float]
     utilization: Utilization | None
+    predictions: Mapping[str, Mapping[str, Any]]
 
     def finished(self) -> tuple[Circuit, ...]:
         return tuple(c for c in self.circuits if self.counts(c) is not None)
@@ -276,9 +279,20 @@ def _unit(
     if distribution := distribution_of(engine):
         parts["distribution"] = distribution  # another version of it may answer otherwise
     task = Task(
-        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
-    )
+        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds,
+        seconds, None if _runs_on_our_own(request) else COMPILERS,
+    )  # fmt: skip
     return session.unit("simulate", parts, task)
+
+
+_OURS = frozenset(["statevector", "stabilizer", "sparse", "mps"])
+"""Engines that read programs and never call the transpiler."""
+
+
+def _runs_on_our_own(request: SolveRequest) -> bool:
+    """Whether the transpiler is sure not to be called, or would be only after a failure that nobody expects."""
+    found = request.prepared
+    return found is not None and not found.plan.guarded and not found.plan.whole and _OURS.issuperset(found.plan.tried)
 
 
 def _run(
@@ -292,9 +306,12 @@ def _run(
     # A guarded route's seconds are the whole allotment, not a prediction.
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
-    _ = session.pool  # workers start before the clock does, on both sides
+    left = session.start_workers(units)  # before the clock does, on both sides
     steadiness = time_fixed_work() if timed and not kept else []
-    with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
+    with (
+        session.stage(title, len(units), expected if left else None) as stage,
+        UtilizationSampler(cores=session.cores) as sampler,
+    ):
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side,
             on_held=sampler.held,
@@ -316,10 +333,12 @@ def _run(
         if not any(payload.get("lost") for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
         keep_predictions(session, units, payloads, prepared)
+    said = session.store.predictions_of([unit.key for unit in units])
     return SimulationStage(
         title, session.simulated, payloads, routes, refused, record["makespan_seconds"],
         record["decision_seconds"], record["sessions"], tuple(record["spread"]),
         Utilization.from_dict(record["utilization"]) if record["utilization"] else None,
+        {unit.task.id: said[unit.key] for unit in units if unit.key in said},
     )  # fmt: skip
 
 

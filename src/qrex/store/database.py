@@ -170,11 +170,11 @@ class Store:
         """Those of `keys` that are there, without reading what is under them."""
         return {row[0] for row in self._under("key", keys)}
 
-    def _under(self, columns: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    def _under(self, columns: str, keys: Sequence[str], table: str = "units") -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = tuple(keys[start : start + _KEYS_PER_QUERY])
             marks = ",".join("?" * len(some))
-            yield from self._rows(f"SELECT {columns} FROM units WHERE key IN ({marks})", some)
+            yield from self._rows(f"SELECT {columns} FROM {table} WHERE key IN ({marks})", some)
 
     def keep_unit(self, key: str, kind: str, payload: Any, session: str) -> None:
         """Keep a finished unit. The first result under a key stays: a unit is never computed twice."""
@@ -219,10 +219,28 @@ class Store:
             "ORDER BY created_at DESC, rowid DESC LIMIT ?",
             (*(value for values in held.values() for value in values), -1 if limit is None else limit),
         )
-        found = [dict(zip(_PREDICTION, row, strict=True)) for row in reversed(rows)]
-        return [
-            row | {"upper_bound": bool(row["upper_bound"]), "features": json.loads(row["features"])} for row in found
-        ]
+        return [_prediction(row) for row in reversed(rows)]
+
+    def predictions_of(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of the units `keys` for which something was predicted, as `predictions` gives them."""
+        found: dict[str, dict[str, Any]] = {}
+        for row in self._under(", ".join(_PREDICTION), keys, "cost_predictions"):
+            found[row[0]] = _prediction(row)
+        return found
+
+    def keep_names(self, names: Mapping[str, str]) -> None:
+        """What circuits are called, by circuit id."""
+        with self._writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO circuit_names VALUES (?, ?)", names.items())
+
+    def names(self) -> dict[str, str]:
+        """Circuits' names by id, where they were kept."""
+        return dict(self._rows("SELECT circuit_id, name FROM circuit_names"))
+
+    def held(self) -> dict[str, int]:
+        """How many results and predictions are kept."""
+        tables = {"results": "units", "predictions": "cost_predictions"}
+        return {what: self._rows(f"SELECT count(*) FROM {table}")[0][0] for what, table in tables.items()}
 
     # Calibrations ------------------------------------------------------------------------------------
 
@@ -270,3 +288,8 @@ class Store:
             Run(row[0], row[1], row[2], json.loads(row[3]), row[4], json.loads(row[5] or "null"), row[6], row[7])
             for row in rows
         ]
+
+
+def _prediction(row: tuple[Any, ...]) -> dict[str, Any]:
+    found = dict(zip(_PREDICTION, row, strict=True))
+    return found | {"upper_bound": bool(found["upper_bound"]), "features": json.loads(found["features"])}

@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS cost_predictions (
     created_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS cost_predictions_by_host ON cost_predictions (host, created_at);
+CREATE TABLE IF NOT EXISTS circuit_names (
+    circuit_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL             -- what it was called last: ids are of content, files are renamed
+);
 CREATE TABLE IF NOT EXISTS calibrations (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,            -- 'host' or 'costs'
