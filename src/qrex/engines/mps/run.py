@@ -18,7 +18,8 @@ from qrex.engines.protocol import Allotment, Counts, Job, Progress, Stage
 from qrex.errors import EngineError, MemoryLimitError
 from qrex.units import format_bytes
 
-__all__ = ["BASE_BYTES", "BYTES_PER_OUTCOME", "MAX_INFIDELITY", "SLICE_SECONDS", "TARGET_INFIDELITY", "MatrixProductRun"]
+__all__ = ["BASE_BYTES", "BYTES_PER_OUTCOME", "MAX_INFIDELITY", "SLICE_SECONDS", "TARGET_INFIDELITY",
+           "MatrixProductRun"]  # fmt: skip
 
 MAX_INFIDELITY = 1e-3
 """A matrix product state that lost more than this to truncation is an error, not an answer."""
