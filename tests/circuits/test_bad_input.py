@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from qiskit import QuantumCircuit
 
 from qrex.circuits import circuit_from_qiskit, read_circuit
