@@ -3,11 +3,15 @@
 In: a Qiskit circuit. Out: its `Program`. Some 2 µs per gate. Standard gates that have a row of their own keep
 it; controlled one-qubit gates become one row whatever the number of controls; matrices of up to
 `MAX_MATRIX_QUBITS` qubits stay whole; everything else is replaced by its definition.
+
+An if statement looks at its bits when it is entered, a row when it is reached. Where a statement measures into bits
+that it tests, the new values wait in qubits of their own, behind those of the circuit, until the statement ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from qiskit.circuit import ControlledGate, QuantumCircuit
@@ -18,10 +22,14 @@ from qrex.circuits.condition_text import condition_text
 from qrex.circuits.program import OPCODES, OPERATIONS, Condition, Program
 from qrex.errors import InputError
 
-__all__ = ["MAX_MATRIX_QUBITS", "MAX_REPEATED_ROWS", "MAX_ROWS", "flatten"]
+__all__ = ["MAX_MATRIX_QUBITS", "MAX_REPEATED_ROWS", "MAX_ROWS", "MAX_WAITING_BITS", "flatten"]
 
 MAX_ROWS = 20_000_000
 """Refuse to unroll past this many rows: no engine of ours would end such a circuit either."""
+
+MAX_WAITING_BITS = 8
+"""Bits whose new values may wait at once, each in a qubit; and how deep such statements may be in others, being
+unrolled twice."""
 
 MAX_REPEATED_ROWS = 200_000
 """Rows that one if statement may add by repeating its block under alternatives."""
@@ -68,10 +76,16 @@ class _Rows:
         self.guards: dict[tuple[Condition, ...], int] = {}
         self.obstacle = ""
         self.definitions: dict[tuple, QuantumCircuit | None] = {}
+        # Classical bit to the qubit in which its new value waits, while a statement that tests it is unrolled.
+        self.waiting: dict[int, int] = {}
+        self.outdated: set[int] = set()  # of the waiting bits, those that were measured meanwhile
+        self.spare: list[int] = []
+        self.extra = 0
+        self.depth = 0  # of if statements in one another
 
     def program(self, num_qubits: int, num_clbits: int) -> Program:
         return Program(
-            num_qubits,
+            num_qubits + self.extra,
             num_clbits,
             np.array(self.opcode, dtype=np.uint8),
             np.array(self.qubit_start, dtype=np.int32),
@@ -113,7 +127,10 @@ class _Rows:
                     self.add(code, where, self.numbers(instruction, params) if params else (), guard)
                 else:
                     clbit = clbits[instruction.clbits[0]] if code == _MEASURE else -1
-                    self.add(code, where, (), guard, clbit)
+                    if clbit in self.waiting:
+                        self.later(where[0], clbit, guard)
+                    else:
+                        self.add(code, where, (), guard, clbit)
             elif name not in _DROPPED:
                 self.special(instruction, name, qubits, clbits, conditions, guard)
             if len(self.opcode) > MAX_ROWS:
@@ -208,21 +225,7 @@ class _Rows:
             self.walk(block, inner_q, inner_c, conditions + extra)
 
         if name == "if_else":
-            tests = [self.test(operation.condition, clbits, not number) for number in range(len(operation.blocks))]
-            start = len(self.opcode)
-            for block, test in zip(operation.blocks, tests, strict=True):
-                opening = len(self.opcode)
-                for number, alternative in enumerate(test.alternatives):
-                    first = len(self.opcode)
-                    inside(block, alternative)
-                    if test.parity:
-                        self.under_parity(first, test.parity, test.odd)
-                    if not number and (len(self.opcode) - opening) * (len(test.alternatives) - 1) > MAX_REPEATED_ROWS:
-                        self.unfollowed(operation.condition, clbits, " over so many gates")
-                        break
-            # A row looks at its bits when it is reached, a statement when it is entered.
-            if not set().union(*(test.bits for test in tests)).isdisjoint(self.clbit[start:-1]):
-                self.obstacle = self.obstacle or "an if statement goes on after it has changed the bits it tests"
+            self.if_else(operation, clbits, inside)
         elif name == "for_loop":
             indices, parameter, body = operation.params
             if any(i.name in ("break_loop", "continue_loop") for i in _all_instructions(body)):
@@ -236,6 +239,68 @@ class _Rows:
             self.obstacle = self.obstacle or f"a {name.split('_')[0]} statement cannot be followed"
             for block in operation.blocks:
                 inside(block)
+
+    def if_else(self, operation, clbits, inside: Callable[..., None]) -> None:
+        tests = [self.test(operation.condition, clbits, not number) for number in range(len(operation.blocks))]
+        bits: set[int] = set().union(*(test.bits for test in tests))
+        if not bits.isdisjoint(self.outdated):
+            self.obstacle = self.obstacle or "an if statement tests a bit that changed in a statement that tests it too"
+        start, guards, obstacle = len(self.opcode), len(self.guards), self.obstacle
+        before = set(self.outdated)
+        self.depth += 1
+
+        def unroll() -> None:
+            after = set(before)
+            for block, test in zip(operation.blocks, tests, strict=True):
+                opening = len(self.opcode)
+                for number, alternative in enumerate(test.alternatives):
+                    self.outdated = set(before)
+                    first = len(self.opcode)
+                    inside(block, alternative)
+                    after |= self.outdated
+                    if test.parity:
+                        self.under_parity(first, test.parity, test.odd)
+                    if not number and (len(self.opcode) - opening) * (len(test.alternatives) - 1) > MAX_REPEATED_ROWS:
+                        self.unfollowed(operation.condition, clbits, " over so many gates")
+                        break
+            self.outdated = after
+
+        unroll()
+        changed = [] if bits.isdisjoint(self.clbit[start:-1]) else sorted(bits.intersection(self.clbit[start:]))
+        self.depth -= 1
+        if not changed:
+            return
+        if max(self.depth, len(self.waiting) + len(changed)) > MAX_WAITING_BITS:
+            self.obstacle = self.obstacle or "if statements change too many of the bits they test"
+            return
+        self.undo(start)
+        self.guards = dict(itertools.islice(self.guards.items(), guards))
+        self.obstacle = obstacle
+        for bit in changed:
+            self.waiting[bit] = self.ancilla()
+            under = (Condition((bit,), 1, False),)
+            self.add(OPCODES["x"], (self.waiting[bit],), (), self.guards.setdefault(under, len(self.guards)))
+        self.depth += 1
+        unroll()
+        self.depth -= 1
+        for bit in changed:
+            qubit = self.waiting.pop(bit)
+            self.add(_MEASURE, (qubit,), (), -1, bit)
+            self.add(_RESET, (qubit,), (), -1)
+            self.spare.append(qubit)
+        self.outdated.difference_update(changed)
+
+    def later(self, qubit: int, clbit: int, guard: int) -> None:
+        """Measure `qubit` without touching `clbit` yet: a copy in the basis of the measurement waits."""
+        self.add(_RESET, (self.waiting[clbit],), (), guard)
+        self.add(OPCODES["cx"], (qubit, self.waiting[clbit]), (), guard)
+        self.outdated.add(clbit)
+
+    def ancilla(self) -> int:
+        if self.spare:
+            return self.spare.pop()
+        self.extra += 1
+        return self.circuit.num_qubits + self.extra - 1
 
     def test(self, condition, clbits: Mapping, holds: bool) -> BitTest:
         test = read_condition(condition, clbits, holds)
