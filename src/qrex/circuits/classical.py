@@ -147,14 +147,15 @@ def _at_most(bits: tuple[int, ...], most: int) -> BitTest:
     """A larger number has a 1 where `most` has a 0, and above that equals it: for no such place is it so."""
     if most < 0:
         return NEVER
-    return _all(_prefix(bits, most, place, 1) for place in range(len(bits)) if not most >> place & 1)
+    # From the top: what one comparison settles, the next ones need not look at.
+    return _all(_prefix(bits, most, place, 1) for place in reversed(range(len(bits))) if not most >> place & 1)
 
 
 def _at_least(bits: tuple[int, ...], least: int) -> BitTest:
     """The mirror image of `_at_most`."""
     if least >> len(bits):
         return NEVER
-    return _all(_prefix(bits, least, place, 0) for place in range(len(bits)) if least >> place & 1)
+    return _all(_prefix(bits, least, place, 0) for place in reversed(range(len(bits))) if least >> place & 1)
 
 
 def _prefix(bits: tuple[int, ...], number: int, place: int, bit: int) -> Condition:
