@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
-from qiskit.circuit.classical import expr
+from qiskit.circuit.classical import expr, types
 from qiskit.circuit.library import (
     DiagonalGate,
     QFTGate,
@@ -118,14 +120,15 @@ def test_what_no_row_can_say_is_named():
     rewritten.measure(0, 0)
     with rewritten.if_test((rewritten.clbits[0], 1)):
         rewritten.measure(0, 0)
-        rewritten.x(0)
-    assert "changed the bits" in flatten(rewritten).obstacle
+        with rewritten.if_test((rewritten.clbits[0], 1)):
+            rewritten.x(0)
+    assert "tests a bit that changed" in flatten(rewritten).obstacle
     fine = QuantumCircuit(1, 1)
     fine.measure(0, 0)
     with fine.if_test((fine.clbits[0], 1)):
         fine.x(0)
         fine.measure(0, 0)
-    assert not flatten(fine).obstacle
+    assert not flatten(fine).obstacle and flatten(fine).num_qubits == 1
 
 
 def test_unbound_parameters_and_endless_loops(monkeypatch):
@@ -141,25 +144,42 @@ def test_unbound_parameters_and_endless_loops(monkeypatch):
         flatten(long)
 
 
+ORDERS = (
+    (expr.less, operator.lt),
+    (expr.less_equal, operator.le),
+    (expr.greater, operator.gt),
+    (expr.greater_equal, operator.ge),
+    (expr.equal, operator.eq),
+    (expr.not_equal, operator.ne),
+)
+
+
 def random_expression(random, circuit: QuantumCircuit, depth: int):
-    """A condition over four bits, one of them in a register of its own, and how Python says the same."""
-    kind = random.integers(2 if depth == 0 else 7)
+    """A condition over five bits, two of them in a register of their own, and how Python says the same."""
+    kind = random.integers(3 if depth == 0 else 9)
     if kind == 0:
-        bit = int(random.integers(4))
+        bit = int(random.integers(5))
         return expr.lift(circuit.clbits[bit]), lambda bits: bits[bit] == 1
+    build, compare = ORDERS[random.integers(len(ORDERS))]
     if kind == 1:
-        value, equal = int(random.integers(4)), bool(random.integers(2))
-        compare = expr.equal if equal else expr.not_equal
-        return compare(circuit.cregs[0], value), lambda bits: (bits[0] + 2 * bits[1] == value) == equal
-    one, first = random_expression(random, circuit, depth - 1)
+        value = int(random.integers(8))
+        return build(circuit.cregs[0], value), lambda bits: compare(bits[0] + 2 * bits[1] + 4 * bits[2], value)
     if kind == 2:
+        value = int(random.integers(4))
+        return build(value, circuit.cregs[1]), lambda bits: compare(value, bits[3] + 2 * bits[4])
+    if kind == 3:
+        masked = expr.bit_and(circuit.cregs[0], 6)
+        two = expr.bit_not(expr.lift(5, types.Uint(3)))
+        return build(masked, two), lambda bits: compare(2 * bits[1] + 4 * bits[2], 2)
+    one, first = random_expression(random, circuit, depth - 1)
+    if kind == 4:
         return expr.logic_not(one), lambda bits: not first(bits)
     other, second = random_expression(random, circuit, depth - 1)
-    if kind == 3:
-        return expr.logic_and(one, other), lambda bits: first(bits) and second(bits)
-    if kind == 4:
-        return expr.logic_or(one, other), lambda bits: first(bits) or second(bits)
     if kind == 5:
+        return expr.logic_and(one, other), lambda bits: first(bits) and second(bits)
+    if kind == 6:
+        return expr.logic_or(one, other), lambda bits: first(bits) or second(bits)
+    if kind == 7:
         return expr.bit_xor(one, other), lambda bits: first(bits) != second(bits)
     return expr.equal(one, other), lambda bits: first(bits) == second(bits)
 
@@ -175,9 +195,9 @@ def runs(program, row: int, bits: list[int]) -> bool:
 def test_expressions_mean_what_they_say():
     """Random conditions over all values of their bits: X is its own inverse and may be split, T may not."""
     random = np.random.default_rng(8)
-    followed = parities = 0
-    for _ in range(300):
-        circuit = QuantumCircuit(QuantumRegister(2), ClassicalRegister(2, "a"), ClassicalRegister(2, "b"))
+    repeated = 0
+    for _ in range(400):
+        circuit = QuantumCircuit(QuantumRegister(2), ClassicalRegister(3, "a"), ClassicalRegister(2, "b"))
         condition, truth = random_expression(random, circuit, int(random.integers(1, 4)))
         with circuit.if_test(condition) as otherwise:
             circuit.x(0)
@@ -185,13 +205,10 @@ def test_expressions_mean_what_they_say():
         with otherwise:
             circuit.x(1)
         program = flatten(circuit)
-        if program.obstacle:
-            assert "expression" in program.obstacle or "else" in program.obstacle
-            continue
-        followed += 1
-        parities += len(program) > 3
-        for number in range(16):
-            bits = [number >> place & 1 for place in range(4)]
+        assert not program.obstacle
+        repeated += len(program) > 3
+        for number in range(32):
+            bits = [number >> place & 1 for place in range(5)]
             rows = [row for row in range(len(program)) if runs(program, row, bits)]
             seen = {
                 (name, qubit): sum((program.name_of(r), program.qubits_of(r)) == (name, (qubit,)) for r in rows)
@@ -199,7 +216,46 @@ def test_expressions_mean_what_they_say():
             }
             assert seen[("x", 0)] % 2 == seen[("t", 0)] == truth(bits)
             assert seen[("x", 1)] % 2 == (not truth(bits))
-    assert followed > 120 and parities > 8
+    assert repeated > 100
+
+
+@pytest.mark.parametrize(("build", "compare"), ORDERS)
+def test_an_order_is_one_guard_and_never_repeats_rows(build, compare):
+    """Every constant of four bits, both branches; the gates of 60 bits below a constant stand once."""
+    for value in range(16):
+        circuit = QuantumCircuit(QuantumRegister(1), ClassicalRegister(4, "c"))
+        with circuit.if_test(build(circuit.cregs[0], value)) as otherwise:
+            circuit.t(0)
+        with otherwise:
+            circuit.s(0)
+        program = flatten(circuit)
+        assert not program.obstacle and len(program) <= 2
+        for number in range(16):
+            bits = [number >> place & 1 for place in range(4)]
+            names = [program.name_of(row) for row in range(len(program)) if runs(program, row, bits)]
+            assert names == ["t" if compare(number, value) else "s"]
+    wide = QuantumCircuit(QuantumRegister(1), ClassicalRegister(60, "c"))
+    with wide.if_test(build(wide.cregs[0], 0x123456789ABCDEF)):
+        wide.t(0)
+    assert not flatten(wide).obstacle and len(flatten(wide)) == 1
+
+
+def test_what_cannot_be_followed_is_named_as_it_was_written():
+    circuit = QuantumCircuit(QuantumRegister(1), ClassicalRegister(20, "c"), ClassicalRegister(20, "d"))
+    condition = expr.logic_and(expr.less(*circuit.cregs), expr.logic_not(circuit.clbits[3]))
+    with circuit.if_test(condition):
+        circuit.t(0)
+    assert flatten(circuit).obstacle == "the expression (c < d) && !c[3] cannot be followed"
+
+
+def test_a_block_is_not_repeated_without_end(monkeypatch):
+    monkeypatch.setattr("qrex.circuits.flattening.MAX_REPEATED_ROWS", 5)
+    circuit = QuantumCircuit(QuantumRegister(1), ClassicalRegister(3, "c"), ClassicalRegister(3, "d"))
+    with circuit.if_test(expr.less(*circuit.cregs)):
+        circuit.t(0)
+    assert flatten(circuit).obstacle == "the expression c < d over so many gates cannot be followed"
+    monkeypatch.setattr("qrex.circuits.flattening.MAX_REPEATED_ROWS", 60)
+    assert not flatten(circuit).obstacle
 
 
 def test_a_parity_of_many_bits_is_followed_for_gates_that_undo_themselves():

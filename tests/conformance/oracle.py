@@ -18,6 +18,11 @@ __all__ = ["applied", "exact_distribution", "outcomes"]
 _BINARY = {
     "EQUAL": operator.eq,
     "NOT_EQUAL": operator.ne,
+    "LESS": operator.lt,
+    "LESS_EQUAL": operator.le,
+    "GREATER": operator.gt,
+    "GREATER_EQUAL": operator.ge,
+    "BIT_OR": operator.or_,
     "BIT_XOR": operator.xor,
     "BIT_AND": operator.and_,
     "LOGIC_AND": lambda left, right: left and right,

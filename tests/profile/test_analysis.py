@@ -7,7 +7,6 @@ import pytest
 from made_circuits import random_circuit
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
-from qiskit.circuit.classical import expr
 from qiskit.quantum_info import Kraus
 
 from qrex.circuits import Circuit
@@ -121,7 +120,7 @@ def test_clifford_with_pauli_feedback_has_no_obstacle():
     assert not found.terminal_measurements_only
 
 
-@pytest.mark.parametrize("what", ["t", "expression"])
+@pytest.mark.parametrize("what", ["t", "loop"])
 def test_obstacles_are_named(what):
     register = ClassicalRegister(2, "c")
     circuit = QuantumCircuit(QuantumRegister(3), register)
@@ -130,9 +129,9 @@ def test_obstacles_are_named(what):
     if what == "t":
         circuit.t(2)
     else:
-        with circuit.if_test(expr.less(register, 2)):
+        with circuit.while_loop((register, 2)):
             circuit.x(2)
-    assert {"t": "t is not", "expression": "less"}[what] in profile(circuit).stabilizer_obstacle.lower()
+    assert {"t": "t is not", "loop": "while"}[what] in profile(circuit).stabilizer_obstacle.lower()
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

@@ -3,24 +3,36 @@
 In: a Qiskit circuit. Out: its `Program`. Some 2 µs per gate. Standard gates that have a row of their own keep
 it; controlled one-qubit gates become one row whatever the number of controls; matrices of up to
 `MAX_MATRIX_QUBITS` qubits stay whole; everything else is replaced by its definition.
+
+An if statement looks at its bits when it is entered, a row when it is reached. Where a statement measures into bits
+that it tests, the new values wait in qubits of their own, behind those of the circuit, until the statement ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from qiskit.circuit import ControlledGate, QuantumCircuit
 from qiskit.circuit.library import CUGate
 
-from qrex.circuits.classical import BitTest, opposite, read_condition
+from qrex.circuits.classical import ALWAYS, BitTest, read_condition
+from qrex.circuits.condition_text import condition_text
 from qrex.circuits.program import OPCODES, OPERATIONS, Condition, Program
 from qrex.errors import InputError
 
-__all__ = ["MAX_MATRIX_QUBITS", "MAX_ROWS", "flatten"]
+__all__ = ["MAX_MATRIX_QUBITS", "MAX_REPEATED_ROWS", "MAX_ROWS", "MAX_WAITING_BITS", "flatten"]
 
 MAX_ROWS = 20_000_000
 """Refuse to unroll past this many rows: no engine of ours would end such a circuit either."""
+
+MAX_WAITING_BITS = 8
+"""Bits whose new values may wait at once, each in a qubit; and how deep such statements may be in others, being
+unrolled twice."""
+
+MAX_REPEATED_ROWS = 200_000
+"""Rows that one if statement may add by repeating its block under alternatives."""
 
 MAX_MATRIX_QUBITS = 6
 
@@ -42,7 +54,7 @@ def flatten(circuit: QuantumCircuit) -> Program:
 
     Raises InputError on an unbound parameter or when unrolling passes `MAX_ROWS`.
     """
-    rows = _Rows()
+    rows = _Rows(circuit)
     qubits = {bit: index for index, bit in enumerate(circuit.qubits)}
     clbits = {bit: index for index, bit in enumerate(circuit.clbits)}
     rows.walk(circuit, qubits, clbits, ())
@@ -52,7 +64,8 @@ def flatten(circuit: QuantumCircuit) -> Program:
 class _Rows:
     """Rows as they are found. Definitions of standard gates are remembered, being rebuilt at each access."""
 
-    def __init__(self) -> None:
+    def __init__(self, circuit: QuantumCircuit) -> None:
+        self.circuit = circuit
         self.opcode: list[int] = []
         self.qubit_start: list[int] = [0]
         self.qubits: list[int] = []
@@ -63,10 +76,16 @@ class _Rows:
         self.guards: dict[tuple[Condition, ...], int] = {}
         self.obstacle = ""
         self.definitions: dict[tuple, QuantumCircuit | None] = {}
+        # Classical bit to the qubit in which its new value waits, while a statement that tests it is unrolled.
+        self.waiting: dict[int, int] = {}
+        self.outdated: set[int] = set()  # of the waiting bits, those that were measured meanwhile
+        self.spare: list[int] = []
+        self.extra = 0
+        self.depth = 0  # of if statements in one another
 
     def program(self, num_qubits: int, num_clbits: int) -> Program:
         return Program(
-            num_qubits,
+            num_qubits + self.extra,
             num_clbits,
             np.array(self.opcode, dtype=np.uint8),
             np.array(self.qubit_start, dtype=np.int32),
@@ -108,7 +127,10 @@ class _Rows:
                     self.add(code, where, self.numbers(instruction, params) if params else (), guard)
                 else:
                     clbit = clbits[instruction.clbits[0]] if code == _MEASURE else -1
-                    self.add(code, where, (), guard, clbit)
+                    if clbit in self.waiting:
+                        self.later(where[0], clbit, guard)
+                    else:
+                        self.add(code, where, (), guard, clbit)
             elif name not in _DROPPED:
                 self.special(instruction, name, qubits, clbits, conditions, guard)
             if len(self.opcode) > MAX_ROWS:
@@ -203,23 +225,7 @@ class _Rows:
             self.walk(block, inner_q, inner_c, conditions + extra)
 
         if name == "if_else":
-            test = read_condition(operation.condition, clbits)
-            if isinstance(test, str):
-                self.obstacle = self.obstacle or f"{test} cannot be followed"
-                test = BitTest(())
-            start = len(self.opcode)
-            for number, block in enumerate(operation.blocks):
-                one = opposite(test) if number else test
-                if one is None:
-                    self.obstacle = self.obstacle or "an else after several conditions cannot be followed"
-                    one = test
-                first = len(self.opcode)
-                inside(block, one.conditions)
-                if one.parity:
-                    self.under_parity(first, one.parity, one.odd)
-            # A row looks at its bits when it is reached, a statement when it is entered.
-            if not test.bits.isdisjoint(self.clbit[start:-1]):
-                self.obstacle = self.obstacle or "an if statement goes on after it has changed the bits it tests"
+            self.if_else(operation, clbits, inside)
         elif name == "for_loop":
             indices, parameter, body = operation.params
             if any(i.name in ("break_loop", "continue_loop") for i in _all_instructions(body)):
@@ -234,14 +240,84 @@ class _Rows:
             for block in operation.blocks:
                 inside(block)
 
+    def if_else(self, operation, clbits, inside: Callable[..., None]) -> None:
+        tests = [self.test(operation.condition, clbits, not number) for number in range(len(operation.blocks))]
+        bits: set[int] = set().union(*(test.bits for test in tests))
+        if not bits.isdisjoint(self.outdated):
+            self.obstacle = self.obstacle or "an if statement tests a bit that changed in a statement that tests it too"
+        start, guards, obstacle = len(self.opcode), len(self.guards), self.obstacle
+        before = set(self.outdated)
+        self.depth += 1
+
+        def unroll() -> None:
+            after = set(before)
+            for block, test in zip(operation.blocks, tests, strict=True):
+                opening = len(self.opcode)
+                for number, alternative in enumerate(test.alternatives):
+                    self.outdated = set(before)
+                    first = len(self.opcode)
+                    inside(block, alternative)
+                    after |= self.outdated
+                    if test.parity:
+                        self.under_parity(first, test.parity, test.odd)
+                    if not number and (len(self.opcode) - opening) * (len(test.alternatives) - 1) > MAX_REPEATED_ROWS:
+                        self.unfollowed(operation.condition, clbits, " over so many gates")
+                        break
+            self.outdated = after
+
+        unroll()
+        changed = [] if bits.isdisjoint(self.clbit[start:-1]) else sorted(bits.intersection(self.clbit[start:]))
+        self.depth -= 1
+        if not changed:
+            return
+        if max(self.depth, len(self.waiting) + len(changed)) > MAX_WAITING_BITS:
+            self.obstacle = self.obstacle or "if statements change too many of the bits they test"
+            return
+        self.undo(start)
+        self.guards = dict(itertools.islice(self.guards.items(), guards))
+        self.obstacle = obstacle
+        for bit in changed:
+            self.waiting[bit] = self.ancilla()
+            under = (Condition((bit,), 1, False),)
+            self.add(OPCODES["x"], (self.waiting[bit],), (), self.guards.setdefault(under, len(self.guards)))
+        self.depth += 1
+        unroll()
+        self.depth -= 1
+        for bit in changed:
+            qubit = self.waiting.pop(bit)
+            self.add(_MEASURE, (qubit,), (), -1, bit)
+            self.add(_RESET, (qubit,), (), -1)
+            self.spare.append(qubit)
+        self.outdated.difference_update(changed)
+
+    def later(self, qubit: int, clbit: int, guard: int) -> None:
+        """Measure `qubit` without touching `clbit` yet: a copy in the basis of the measurement waits."""
+        self.add(_RESET, (self.waiting[clbit],), (), guard)
+        self.add(OPCODES["cx"], (qubit, self.waiting[clbit]), (), guard)
+        self.outdated.add(clbit)
+
+    def ancilla(self) -> int:
+        if self.spare:
+            return self.spare.pop()
+        self.extra += 1
+        return self.circuit.num_qubits + self.extra - 1
+
+    def test(self, condition, clbits: Mapping, holds: bool) -> BitTest:
+        test = read_condition(condition, clbits, holds)
+        if test is None:
+            self.unfollowed(condition, clbits)
+            return ALWAYS
+        return test
+
+    def unfollowed(self, condition, clbits: Mapping, where: str = "") -> None:
+        if not self.obstacle:
+            names = {bit: _name_of(self.circuit, index) for bit, index in clbits.items()}
+            self.obstacle = f"the expression {condition_text(condition, names)}{where} cannot be followed"
+
     def under_parity(self, first: int, bits: tuple[int, ...], odd: int) -> None:
         """Put rows from `first` on under the parity of `bits`, which no list of comparisons can say. A gate that is
         its own inverse stands once under each bit instead; anything else under each value with that parity."""
         rows = [self.taken(row) for row in range(first, len(self.opcode))]
-        conditions = list(self.guards)
-        del self.opcode[first:], self.clbit[first:], self.guard[first:]
-        del self.qubit_start[first + 1 :], self.param_start[first + 1 :]
-        del self.qubits[self.qubit_start[-1] :], self.params[self.param_start[-1] :]
         twice_is_nothing = all(row[0] in _INVOLUTIONS for row in rows)
         if twice_is_nothing:
             values = [Condition((bit,), 1, False) for bit in bits] + ([] if odd else [None])
@@ -250,6 +326,8 @@ class _Rows:
         else:
             self.obstacle = self.obstacle or f"the parity of {len(bits)} bits over such gates cannot be followed"
             return
+        conditions = list(self.guards)
+        self.undo(first)
         # Self-inverse gates of one statement need not commute: each is finished before the next.
         order = [(row, value) for row in rows for value in values] if twice_is_nothing else [
             (row, value) for value in values for row in rows
@@ -258,10 +336,20 @@ class _Rows:
             under = (conditions[guard] if guard >= 0 else ()) + (() if value is None else (value,))
             self.add(opcode, qubits, params, self.guards.setdefault(under, len(self.guards)) if under else -1, clbit)
 
+    def undo(self, first: int) -> None:
+        del self.opcode[first:], self.clbit[first:], self.guard[first:]
+        del self.qubit_start[first + 1 :], self.param_start[first + 1 :]
+        del self.qubits[self.qubit_start[-1] :], self.params[self.param_start[-1] :]
+
     def taken(self, row: int) -> tuple:
         qubits = self.qubits[self.qubit_start[row] : self.qubit_start[row + 1]]
         params = self.params[self.param_start[row] : self.param_start[row + 1]]
         return self.opcode[row], qubits, params, self.clbit[row], self.guard[row]
+
+
+def _name_of(circuit: QuantumCircuit, clbit: int) -> str:
+    registers = circuit.find_bit(circuit.clbits[clbit]).registers
+    return f"{registers[0][0].name}[{registers[0][1]}]" if registers else f"bit {clbit}"
 
 
 def _all_instructions(circuit: QuantumCircuit) -> Iterator:

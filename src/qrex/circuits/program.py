@@ -65,6 +65,8 @@ class Program:
     conditions of `guards[guard[i]]` hold when it is reached.
 
     Arrays: opcode uint8; qubit_start, qubits, param_start, clbit, guard int32; params float64.
+    `num_qubits` may be more than the circuit has: the last ones hold what is measured into a bit that an if
+    statement tests, until the statement ends.
     `obstacle` says what of the circuit no row can express ("" if nothing): then only an engine that reads the
     circuit itself can run it.
     """
