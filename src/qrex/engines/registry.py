@@ -25,6 +25,7 @@ __all__ = [
     "available_engines",
     "engine_calibrations",
     "engine_status",
+    "foreign_versions",
     "support_matrix",
 ]
 
@@ -154,6 +155,13 @@ def engine_calibrations(
         if own is not None:
             yield name, lambda name=name, own=own: {name: own(threads)}
     yield "aer", aer
+
+
+def foreign_versions() -> dict[str, str]:
+    """By name of each engine that another package adds, that package and its version: what the engine answers may
+    change with it."""
+    points = [(name, origin) for name, _, _, origin in _known() if isinstance(origin, EntryPoint)]
+    return {name: f"{p.dist.name} {p.dist.version}" if p.dist else "unknown" for name, p in points}
 
 
 def _known() -> Iterator[tuple[str, str, Callable[[Mapping[str, float]], Engine], _BuiltIn | EntryPoint]]:
