@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli.tables import plain
-from qrex.errors import InfeasibleError, InputError
+from qrex.errors import InfeasibleError, InputError, StoreError
 
 if TYPE_CHECKING:
     from qrex.circuits import Workload
     from qrex.expansion.session import Session
     from qrex.platform import Platform
+    from qrex.store import Store
 
-__all__ = ["check_all_read", "check_engine", "open_session", "read_workload"]
+__all__ = ["check_all_read", "check_engine", "open_session", "open_store", "read_workload"]
 
 
 def read_workload(sources: Sequence[str], *, strict: bool = False, target: str | None = None) -> Workload:
@@ -63,6 +65,27 @@ def check_engine(name: str | None) -> None:
 
 
 @contextmanager
+def open_store(path: str | None) -> Iterator[Store]:
+    """The store; what was wrong with it is told on stderr when the command has printed its results, with exit code 1
+    where something could not be kept and nothing worse has happened."""
+    from qrex.store import Store
+
+    troubles: list[str] = []
+
+    def tell() -> None:
+        if isinstance(sys.exc_info()[1], StoreError):
+            return  # which says all that matters of the store
+        for trouble in troubles:
+            click.echo(plain(f"qrex: {trouble}"), err=True)
+        if opened.unkept and sys.exc_info()[0] is None:
+            sys.exit(1)
+
+    with Store(path, troubles.append) as opened:
+        click.get_current_context().call_on_close(tell)
+        yield opened
+
+
+@contextmanager
 def open_session(
     sources: Sequence[str],
     platform: str | None,
@@ -82,7 +105,6 @@ def open_session(
     """`qpu` names which of the platform's QPUs is the session's; by default the first."""
     from qrex.expansion.session import Session, Settings
     from qrex.platform import load_platform
-    from qrex.store import Store
     from qrex.telemetry import SilentProgress, open_progress
 
     described = load_platform(platform)
@@ -94,7 +116,7 @@ def open_session(
     )
     with (
         SilentProgress() if quiet else open_progress() as progress,
-        Store(store) as opened,
+        open_store(store) as opened,
         Session(workload, described, settings, opened, progress) as session,
     ):
         yield session

@@ -9,6 +9,16 @@ from __future__ import annotations
 from qrex.execute.dispatch import dispatch_constants
 from qrex.execute.pool import Pool
 from qrex.execute.task import Grant, Grantable, Outcome, Task
-from qrex.execute.units import UnitRunner, WorkUnit
+from qrex.execute.units import UnitRunner, WorkUnit, can_change
 
-__all__ = ["Grant", "Grantable", "Outcome", "Pool", "Task", "UnitRunner", "WorkUnit", "dispatch_constants"]
+__all__ = [
+    "Grant",
+    "Grantable",
+    "Outcome",
+    "Pool",
+    "Task",
+    "UnitRunner",
+    "WorkUnit",
+    "can_change",
+    "dispatch_constants",
+]
