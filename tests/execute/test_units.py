@@ -58,6 +58,15 @@ def test_a_failure_that_may_not_happen_again_is_tried_again(pool, tmp_path, kind
         assert UnitRunner(store, pool).run([unit])["t"]["kept"]
 
 
+def test_that_a_measured_unit_did_not_fit_in_memory_is_a_result(pool, tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        for kind, kept in (("memory", True), ("exception", False)):
+            task = Task("t", fail_once, (tmp_path / kind, kind))
+            unit = WorkUnit("test", {"kind": kind}, task, measured=True)
+            assert UnitRunner(store, pool).run([unit])["t"]["error"]
+            assert UnitRunner(store, pool).run([unit])["t"]["kept"] == kept
+
+
 def test_a_verdict_on_the_input_is_served(pool, tmp_path):
     unit = WorkUnit("test", {"n": 1}, Task("t", refuse, (tmp_path / "marker",)))
     with Store(tmp_path / "s.db") as store:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from qrex.errors import CircuitError, InputError, PlatformError
+from qrex.errors import CircuitError, InputError, MemoryLimitError, PlatformError
 from qrex.execute.pool import Pool
 from qrex.execute.task import Outcome, Task
 from qrex.store import NewUnit, Store, Unit, content_key
@@ -33,11 +33,15 @@ _NUMBERS = ("seconds", "start", "finish", "peak_bytes", "base_rss_bytes", "peak_
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """`task.function` must return something JSON-able. `parts` name everything that determines the result."""
+    """`task.function` must return something JSON-able. `parts` name everything that determines the result.
+
+    `measured`: it belongs to a pass that is reported as it went, so that what did not fit in memory is a result.
+    """
 
     kind: str
     parts: Mapping[str, Any]
     task: Task
+    measured: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -92,7 +96,7 @@ class UnitRunner:
         limit, the unit is tried again next time. `on_held` is told what workers held in each run of now.
         """
         keys = {unit.task.id: unit.key for unit in units}
-        found = self._kept(list(keys.values()))
+        found = self._kept(units)
         payloads: dict[str, dict[str, Any]] = {}
         todo: dict[str, WorkUnit] = {}
         for unit in units:
@@ -109,9 +113,9 @@ class UnitRunner:
             payload = _payload(outcome, began)
             for stretch in outcome.stretches:
                 on_held(stretch)
-            if not can_change(payload):
-                kind = todo[outcome.id].kind
-                writer.keep(NewUnit(keys[outcome.id], kind, payload, self.session))
+            unit = todo[outcome.id]
+            if not can_change(payload, unit.measured):
+                writer.keep(NewUnit(unit.key, unit.kind, payload, self.session))
             payloads[outcome.id] = payload | {"session": self.session, "kept": False}
             on_done(outcome.id, payloads[outcome.id])
 
@@ -125,24 +129,30 @@ class UnitRunner:
                 writer.write()
         return {unit.task.id: payloads[unit.task.id] for unit in units}
 
-    def _kept(self, keys: Sequence[str]) -> dict[str, Unit]:
+    def _kept(self, units: Sequence[WorkUnit]) -> dict[str, Unit]:
         """What is kept, whole, and may be served."""
+        measured = {unit.key: unit.measured for unit in units}
         found = {}
-        for key, unit in self.store.units(keys).items():
+        for key, unit in self.store.units(list(measured)).items():
             if not _is_whole(unit.payload):
                 self.store.leave_aside(f"a result of kind {unit.kind!r}", key)
-            elif can_change(unit.payload):
+            elif can_change(unit.payload, measured[key]):
                 self.store.replace(key)  # kept before such failures were told apart
             else:
                 found[key] = unit
         return found
 
 
-def can_change(payload: Mapping[str, Any]) -> bool:
-    """Whether the same work might end otherwise another time: after a failure that is not the input's."""
-    return payload["error"] is not None and (
-        payload["lost"] or payload["breach"] or payload["error_type"] not in _VERDICTS
-    )
+def can_change(payload: Mapping[str, Any], measured: bool = False) -> bool:
+    """Whether the same work might end otherwise another time: after a failure that is not the input's, nor, where it
+    is `measured`, that it did not fit in the memory that its key names."""
+    if payload["error"] is None:
+        return False
+    if payload["lost"]:
+        return True
+    if measured and payload["error_type"] == MemoryLimitError.__name__:
+        return False
+    return payload["breach"] or payload["error_type"] not in _VERDICTS
 
 
 def _is_whole(payload: Any) -> bool:

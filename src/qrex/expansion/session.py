@@ -245,9 +245,9 @@ class Session:
     def runner(self) -> UnitRunner:
         return UnitRunner(self.store, self.pool)
 
-    def unit(self, kind: str, parts: Mapping[str, Any], task: Task) -> WorkUnit:
+    def unit(self, kind: str, parts: Mapping[str, Any], task: Task, *, measured: bool = False) -> WorkUnit:
         """A unit of work that is kept for this host, these versions and nothing else."""
-        return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task)
+        return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task, measured)
 
     def run_units(
         self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None

@@ -260,7 +260,7 @@ def _unit(
     task = Task(
         circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
     )
-    return session.unit("simulate", parts, task)
+    return session.unit("simulate", parts, task, measured=bool(owner))
 
 
 def _run(
@@ -296,7 +296,7 @@ def _run(
         steady = spread(steadiness) if timed else (nan, nan)
         record = _record(payloads, sampler.utilization, decision_seconds, steady)
         # What may end otherwise is tried again next time: then this pass is not the one that is reported.
-        if not any(can_change(payload) for payload in payloads.values()):
+        if not any(can_change(payload, timed) for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
         keep_predictions(session, units, payloads, prepared)
     return SimulationStage(
