@@ -29,7 +29,7 @@ __all__ = ["command"]
 @options.cores
 @options.memory
 @options.scratch
-@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
+@click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=120.0, show_default=True,
               help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
 @click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
               help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
