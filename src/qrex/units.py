@@ -6,6 +6,7 @@ powers of 1000, binary prefixes (Ki, Mi, Gi, Ti) powers of 1024.
 
 from __future__ import annotations
 
+import math
 import re
 
 from qrex.errors import InputError
@@ -24,14 +25,20 @@ _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµ]*
 
 def _parse(text: str | int | float, table: dict[str, float], what: str, fold_case: bool) -> float:
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return float(text)
+        return _finite(text, text)
     match = _QUANTITY.fullmatch(str(text))
     suffix = match.group(2) if match else ""
     suffix = suffix.lower() if fold_case else suffix
     if not match or suffix not in table:
         units = ", ".join(sorted((u for u in table if u), key=lambda u: table[u]))
         raise InputError(f"{text!r} is not {what}; write a number and one of: {units}")
-    return float(match.group(1)) * table[suffix]
+    return _finite(float(match.group(1)) * table[suffix], text)
+
+
+def _finite(value: float, text: str | int | float) -> float:
+    if math.isfinite(value):
+        return float(value)
+    raise InputError(f"{text!r} is not a number that can be used; write a smaller one")
 
 
 _EXABYTE = 10**18

@@ -129,6 +129,13 @@ WRONG_USAGE = {
     "no shots": (("run", "x", "--shots", "0"), "0 is not in the range", "qrex run --help"),
     "shots in words": (("run", "x", "--shots", "many"), "'many' is not a valid integer", "qrex run --help"),
     "memory without a unit that is known": (("plan", "x", "--memory", "3 elephants"), "elephants", "qrex plan --help"),
+    "shots past the limit of Python and workload.toml": (
+        ("run", "x", "--shots", "1000000001"), "not in the range 1<=x<=1000000000", "qrex run --help",
+    ),
+    "memory past all numbers": (("run", "x", "--memory", "1e400GB"), "'1e400GB' is not a number", "qrex run --help"),
+    "memory past all numbers with its unit": (("plan", "x", "--memory", "1e300GB"), "'1e300GB'", "qrex plan --help"),
+    "a time limit that is no number": (("run", "x", "--time-limit", "nan"), "'nan' is not a", "qrex run --help"),
+    "the other time limit": (("expand", "x", "--time-limit", "nan"), "'nan' is not a number", "qrex expand --help"),
     "no memory": (("plan", "x", "--memory", "0GB"), "not a positive size", "qrex plan --help"),
     "seed too large": (("expand", "x", "--seed", "99999999999"), "not in the range", "qrex expand --help"),
     "threshold beyond 1": (("expand", "x", "--require-coherence", "1.5"), "not in the range", "qrex expand --help"),
@@ -138,6 +145,13 @@ WRONG_USAGE = {
     "window of no length": (("measure", "coherence", "--window", "0us"), "not a positive time", "measure --help"),
     "unknown sequence": (("measure", "coherence", "--sequence", "XYZ"), "'XX', 'XY4'", "qrex measure --help"),
 }
+
+
+@pytest.mark.usefixtures("constants")
+def test_more_cores_than_there_are_is_infeasible_as_more_memory_is(qrex, bell):
+    for option, value, words in (("--cores", 4096, "4096 cores"), ("--memory", "4000TB", "4 PB of memory")):
+        shown = qrex("run", bell, option, value)
+        assert shown.code == 3 and f"asked to use {words}; this host has" in shown.err and shown.out == ""
 
 
 @pytest.mark.parametrize("name", WRONG_USAGE)

@@ -91,6 +91,17 @@ def test_foreign_engines_join_and_broken_ones_are_told_apart(with_foreign):
         assert name not in registry.available_engines({})
 
 
+def test_foreign_engines_are_told_with_their_packages_version(monkeypatch):
+    class Package:
+        metadata, version = {"Name": "their-engines"}, "1.2"
+
+    point = EntryPoint("foreign", f"{__name__}:Foreign", registry.ENTRY_POINT_GROUP)
+    bare = EntryPoint("bare", f"{__name__}:Foreign", registry.ENTRY_POINT_GROUP)
+    ours = EntryPoint("stabilizer", f"{__name__}:broken", registry.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point._for(Package), bare, ours])
+    assert registry.foreign_versions() == {"bare": f"{__name__}:Foreign", "foreign": "their-engines 1.2"}
+
+
 def test_foreign_engines_are_calibrated(with_foreign):
     measurements = dict(registry.engine_calibrations(4))
     assert measurements["foreign"]() == {"foreign": {"fixed": 2.0}}

@@ -216,6 +216,20 @@ def test_a_script_without_a_main_guard_does_not_start_itself_again(tmp_path):
     assert "isinstance() arg 2" in done.stdout
 
 
+def test_what_a_task_prints_is_not_in_the_parents_output():
+    code = (
+        "import os\n"
+        "from qrex.execute import Pool, Task\n"
+        "with Pool(cores=1, memory_bytes=10**9) as pool:\n"
+        "    pool.run([Task('t', print, ('junk',)), Task('u', os.system, ('echo native',))])\n"
+        "    pool.run([Task('v', os.write, (1,))])\n"
+        "print('result')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "result\n"
+    assert "junk" in done.stderr
+
+
 def warm_slowly():
     time.sleep(1.5)
     os.environ["QREX_TEST_WARM"] = "yes"

@@ -53,7 +53,7 @@ def test_runs_are_listed_newest_first_and_found_by_prefix(tmp_path):
 def test_a_file_that_is_no_store_is_refused_with_advice(tmp_path):
     path = tmp_path / "s.db"
     path.write_bytes(b"this is no database, only text that is long enough to look at" * 40)
-    with pytest.raises(StoreError, match="move the file away"):
+    with pytest.raises(StoreError, match=r"s\.db is damaged \(.*move it away or name another with --store"):
         Store(path)
 
 

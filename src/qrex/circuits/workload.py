@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from qrex.circuits.program import Program
 
-__all__ = ["DEFAULT_SHOTS", "Circuit", "Target", "Workload"]
+__all__ = ["DEFAULT_SHOTS", "MAX_SHOTS", "Circuit", "Target", "Workload"]
 
 Target = Literal["auto", "simulate", "qpu", "both"]
 """What is wanted: the exact answer, the device's answer, both, or ("auto") both where a QPU is wide enough."""
 
 DEFAULT_SHOTS = 1000
+MAX_SHOTS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

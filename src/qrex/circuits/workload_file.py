@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from qrex.circuits.scope import nearest
-from qrex.circuits.workload import Target
+from qrex.circuits.workload import MAX_SHOTS, Target
 from qrex.errors import InputError
 
 __all__ = ["FILE_NAME", "CircuitSettings", "Settings", "check_shots", "check_target", "read_settings"]
@@ -22,7 +22,6 @@ __all__ = ["FILE_NAME", "CircuitSettings", "Settings", "check_shots", "check_tar
 FILE_NAME = "workload.toml"
 _TOP = ("name", "target", "shots", "circuits")
 _PER_CIRCUIT = ("target", "shots", "inputs")
-_MAX_SHOTS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,8 @@ def check_shots(shots: Any, where: str) -> None:
     """Raise InputError unless `shots` is None or a whole number from 1 to 10^9."""
     if shots is None:
         return
-    if isinstance(shots, bool) or not isinstance(shots, int) or not 1 <= shots <= _MAX_SHOTS:
-        raise InputError(f"{where} is {shots!r}; it must be a whole number from 1 to {_MAX_SHOTS:,}")
+    if isinstance(shots, bool) or not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS:
+        raise InputError(f"{where} is {shots!r}; it must be a whole number from 1 to {MAX_SHOTS:,}")
 
 
 def read_settings(path: Path, files: Sequence[Path]) -> Settings:

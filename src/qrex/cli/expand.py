@@ -29,7 +29,7 @@ __all__ = ["command"]
 @options.cores
 @options.memory
 @options.scratch
-@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
+@click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=120.0, show_default=True,
               help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
 @click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
               help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
@@ -66,7 +66,7 @@ def command(
     WORKLOAD is a folder, OpenQASM files, or - for standard input. The same command again does no work twice;
     one that was stopped goes on where it was. A file that cannot be read is listed in the report.
     """
-    from qrex.cli.opening import read_workload
+    from qrex.cli.opening import open_store, read_workload
     from qrex.expansion import resource_expansion
     from qrex.report import check_writable
     from qrex.telemetry import SilentProgress, open_progress
@@ -78,10 +78,10 @@ def command(
         except InputError as error:
             raise InputError(f"--metrics-file {metrics_file} cannot be written there; name another place") from error
     loaded = read_workload(workload, strict=strict, target=target, measure_all=measure_all)
-    with SilentProgress() if quiet else open_progress() as progress:
+    with SilentProgress() if quiet else open_progress() as progress, open_store(store) as opened:
         summary = resource_expansion(
             loaded, platform, out=out, seed=seed, shots=shots, cores=cores, memory_bytes=memory,
-            scratch_dir=scratch, wall_seconds=time_limit, store=store, progress=progress,
+            scratch_dir=scratch, wall_seconds=time_limit, store=opened, progress=progress,
             coherence_threshold=0.9 if require_coherence is None else require_coherence,
             density_threshold=3.8 if require_density is None else require_density,
             require_coherence=require_coherence is not None, require_density=require_density is not None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qrex.circuits import MAX_SHOTS
 from qrex.cli import options
 from qrex.cli.readings import print_readings, readings_csv
 
@@ -26,7 +27,7 @@ _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window"
 @click.argument("protocol", type=click.Choice(list(_OPTIONS_OF)), metavar="PROTOCOL")
 @options.platform
 @options.qpu
-@click.option("--shots", metavar="N", type=click.IntRange(1, 10_000_000), default=1000, show_default=True,
+@click.option("--shots", metavar="N", type=click.IntRange(1, MAX_SHOTS), default=1000, show_default=True,
               help="Shots per circuit.")  # fmt: skip
 @options.seed
 @click.option("--width", type=click.Choice(["1", "2"]), help="rb: only one-qubit or only two-qubit Cliffords.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli.tables import plain
-from qrex.errors import InfeasibleError, InputError
+from qrex.errors import InfeasibleError, InputError, StoreError
 
 if TYPE_CHECKING:
     from qrex.circuits import Workload
     from qrex.expansion.session import Session
     from qrex.platform import Platform
+    from qrex.store import Store
 
-__all__ = ["check_all_read", "check_engine", "open_session", "read_workload"]
+__all__ = ["check_all_read", "check_engine", "open_session", "open_store", "read_workload"]
 
 
 _NAMED = 8  # circuits in one warning
@@ -92,6 +94,27 @@ def check_engine(name: str | None) -> None:
 
 
 @contextmanager
+def open_store(path: str | None) -> Iterator[Store]:
+    """The store; what was wrong with it is told on stderr when the command has printed its results, with exit code 1
+    where something could not be kept and nothing worse has happened."""
+    from qrex.store import Store
+
+    troubles: list[str] = []
+
+    def tell() -> None:
+        if isinstance(sys.exc_info()[1], StoreError):
+            return  # which says all that matters of the store
+        for trouble in troubles:
+            click.echo(plain(f"qrex: {trouble}"), err=True)
+        if opened.unkept and sys.exc_info()[0] is None:
+            sys.exit(1)
+
+    with Store(path, troubles.append) as opened:
+        click.get_current_context().call_on_close(tell)
+        yield opened
+
+
+@contextmanager
 def open_session(
     sources: Sequence[str],
     platform: str | None,
@@ -117,7 +140,6 @@ def open_session(
         with progress.stage("Read the workload" if sources else "Open the platform"):
             from qrex.expansion.session import Session, Settings
             from qrex.platform import load_platform
-            from qrex.store import Store
 
             described = load_platform(platform)
             if qpu is not None:
@@ -126,7 +148,7 @@ def open_session(
             settings = Settings(
                 seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
             )
-        with Store(store) as opened, Session(workload, described, settings, opened, progress) as session:
+        with open_store(store) as opened, Session(workload, described, settings, opened, progress) as session:
             yield session
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from qrex.circuits import MAX_SHOTS
 from qrex.errors import InputError
 from qrex.units import parse_bytes, parse_seconds
 
@@ -15,6 +17,7 @@ __all__ = [
     "BYTES",
     "DEFAULT_SEED",
     "SECONDS",
+    "TIME_LIMIT",
     "as_json",
     "cores",
     "engine",
@@ -62,7 +65,18 @@ class _Seconds(click.ParamType):
         return seconds
 
 
+class _TimeLimit(click.FloatRange):
+    """NaN is within any range for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
 BYTES = _Bytes()
+TIME_LIMIT = _TimeLimit(min=0.1)
 SECONDS = _Seconds()
 
 Decorator = Callable[[Callable], Callable]
@@ -85,7 +99,7 @@ seed: Decorator = click.option(
     help="Of everything random.",
 )  # fmt: skip
 shots: Decorator = click.option(
-    "--shots", metavar="N", type=click.IntRange(1, 10_000_000),
+    "--shots", metavar="N", type=click.IntRange(1, MAX_SHOTS),
     help="Shots per circuit. Default: the workload's own, else 1000.",
 )  # fmt: skip
 memory: Decorator = click.option("--memory", type=BYTES, help='Memory that all runs together may use, e.g. "8GB".')

@@ -17,13 +17,13 @@ __all__ = ["command"]
 def command(platform: str | None, scratch: str | None, store: str | None, as_json_flag: bool) -> None:
     """Measure this host (cores, memory, disks, bandwidths; a few seconds), keep it with its date, and open the
     platform's QPUs."""
+    from qrex.cli.opening import open_store
     from qrex.expansion.session import keep_probe
     from qrex.platform import host_to_dict, load_platform
-    from qrex.store import Store
     from qrex.twin import open_qpu
 
     described = load_platform(platform)
-    with Store(store) as opened:
+    with open_store(store) as opened:
         host = keep_probe(opened, scratch or described.limits.scratch_dir)
     qpus = [
         {

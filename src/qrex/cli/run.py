@@ -34,7 +34,7 @@ QPU = "qpu"
 @options.cores
 @options.memory
 @options.scratch
-@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
+@click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=3600.0, show_default=True,
               help="Seconds that one circuit may take.")  # fmt: skip
 @options.measure_all
 @options.strict

@@ -32,6 +32,7 @@ __all__ = [
     "engine_calibrations",
     "engine_details",
     "engine_status",
+    "foreign_versions",
 ]
 
 ENTRY_POINT_GROUP = "qrex.engines"
@@ -230,6 +231,12 @@ def distribution_of(name: str) -> str:
     if name in _BUILT_IN_NAMES:
         return ""
     return next((_distribution(known.origin) for known in _known() if known.name == name), "")
+
+
+def foreign_versions() -> dict[str, str]:
+    """By name of each engine that another package adds, that package and its version: what the engine answers may
+    change with it."""
+    return {known.name: _distribution(known.origin) for known in _known() if known.name not in _BUILT_IN_NAMES}
 
 
 def describe(error: BaseException) -> str:

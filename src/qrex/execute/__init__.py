@@ -9,7 +9,7 @@ from __future__ import annotations
 from qrex.execute.dispatch import dispatch_constants
 from qrex.execute.pool import Pool
 from qrex.execute.task import Grant, Grantable, Outcome, Task, WarmUp
-from qrex.execute.units import UnitRunner, WorkUnit
+from qrex.execute.units import UnitRunner, WorkUnit, can_change
 
 __all__ = [
     "Grant",
@@ -20,5 +20,6 @@ __all__ = [
     "UnitRunner",
     "WarmUp",
     "WorkUnit",
+    "can_change",
     "dispatch_constants",
 ]

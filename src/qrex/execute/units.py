@@ -15,24 +15,33 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from qrex.errors import EngineFaultError
+from qrex.errors import CircuitError, InputError, MemoryLimitError, PlatformError
 from qrex.execute.pool import Pool
 from qrex.execute.task import Outcome, Task
-from qrex.store import NewUnit, Store, content_key
+from qrex.store import NewUnit, Store, Unit, content_key
 from qrex.telemetry import Stretch
 
-__all__ = ["UnitRunner", "WorkUnit"]
+__all__ = ["UnitRunner", "WorkUnit", "can_change"]
 
 _FLUSH_SECONDS = 0.2
+
+_VERDICTS = frozenset(error.__name__ for error in (InputError, CircuitError, PlatformError))
+"""Errors that the same work meets again; any other may be gone next time, with more memory or a mended engine."""
+
+_NUMBERS = ("seconds", "start", "finish", "peak_bytes", "base_rss_bytes", "peak_rss_bytes", "threads", "memory_bytes")
 
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """`task.function` must return something JSON-able. `parts` name everything that determines the result."""
+    """`task.function` must return something JSON-able. `parts` name everything that determines the result.
+
+    `measured`: it belongs to a pass that is reported as it went, so that what did not fit in memory is a result.
+    """
 
     kind: str
     parts: Mapping[str, Any]
     task: Task
+    measured: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -82,13 +91,12 @@ class UnitRunner:
         "base_rss_bytes", "peak_rss_bytes", "threads", "memory_bytes", "lost", "breach", "session", "kept"}.
 
         `start` and `finish` are seconds since this call began; the others are those of `Outcome`, `threads` and
-        `memory_bytes` what was granted. `kept` says that it came from the store. An error is kept as well where it
-        is the engine's verdict on the circuit; a worker that died, or was stopped at its time limit, and an engine
-        that is faulty, leave nothing, and the unit is tried again next time. `on_held` is told what workers held in
-        each run of now.
+        `memory_bytes` what was granted. `kept` says that it came from the store. An error is kept as well where the
+        input is at fault (see `can_change`); after any other, of memory, of an engine, a worker's death or a time
+        limit, the unit is tried again next time. `on_held` is told what workers held in each run of now.
         """
         keys = {unit.task.id: unit.key for unit in units}
-        found = self.store.units(list(keys.values()))
+        found = self._kept(units)
         payloads: dict[str, dict[str, Any]] = {}
         todo: dict[str, WorkUnit] = {}
         for unit in units:
@@ -105,10 +113,9 @@ class UnitRunner:
             payload = _payload(outcome, began)
             for stretch in outcome.stretches:
                 on_held(stretch)
-            # A faulty engine is mended, and then the same unit ends otherwise.
-            if not outcome.lost and not isinstance(outcome.error, EngineFaultError):
-                kind = todo[outcome.id].kind
-                writer.keep(NewUnit(keys[outcome.id], kind, payload, self.session))
+            unit = todo[outcome.id]
+            if not can_change(payload, unit.measured):
+                writer.keep(NewUnit(unit.key, unit.kind, payload, self.session))
             payloads[outcome.id] = payload | {"session": self.session, "kept": False}
             on_done(outcome.id, payloads[outcome.id])
 
@@ -121,6 +128,42 @@ class UnitRunner:
             finally:
                 writer.write()
         return {unit.task.id: payloads[unit.task.id] for unit in units}
+
+    def _kept(self, units: Sequence[WorkUnit]) -> dict[str, Unit]:
+        """What is kept, whole, and may be served."""
+        measured = {unit.key: unit.measured for unit in units}
+        found = {}
+        for key, unit in self.store.units(list(measured)).items():
+            if not _is_whole(unit.payload):
+                self.store.leave_aside(f"a result of kind {unit.kind!r}", key)
+            elif can_change(unit.payload, measured[key]):
+                self.store.replace(key)  # kept before such failures were told apart
+            else:
+                found[key] = unit
+        return found
+
+
+def can_change(payload: Mapping[str, Any], measured: bool = False) -> bool:
+    """Whether the same work might end otherwise another time: after a failure that is not the input's, nor, where it
+    is `measured`, that it did not fit in the memory that its key names."""
+    if payload["error"] is None:
+        return False
+    if payload["lost"]:
+        return True
+    if measured and payload["error_type"] == MemoryLimitError.__name__:
+        return False
+    return payload["breach"] or payload["error_type"] not in _VERDICTS
+
+
+def _is_whole(payload: Any) -> bool:
+    """Whether it holds what `_payload` makes: what was kept may have been damaged since."""
+    return (
+        isinstance(payload, dict)
+        and all(isinstance(payload.get(name), int | float) for name in _NUMBERS)
+        and all(isinstance(payload.get(name), bool) for name in ("lost", "breach"))
+        and all(name in payload for name in ("value", "error_type"))
+        and isinstance(payload.get("error", 0), str | None)
+    )
 
 
 def _payload(outcome: Outcome, began: float) -> dict[str, Any]:

@@ -13,9 +13,11 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
 import pickle
 import resource
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -64,6 +66,9 @@ class Figures:
 def serve(connection: Connection, warm_ups: Sequence[Callable[[], None]]) -> None:
     """Warm up, then run batches until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    # Standard output is the parent's results alone; what engines print there, also from native code, is a remark.
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
     # Failures come back as errors, with the reason; a second copy on stderr would only break the display.
     logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

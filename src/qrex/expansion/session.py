@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from numbers import Integral
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import psutil
 
@@ -23,6 +25,8 @@ from qrex.balance import CostConstants, Refinement, calibrate, refine
 from qrex.balance.calibration import FIRST_USE_SECONDS, uncalibrated
 from qrex.balance.refinement import observations
 from qrex.circuits import Circuit, Workload
+from qrex.circuits.workload_file import check_shots
+from qrex.engines.registry import foreign_versions
 from qrex.errors import InfeasibleError, InputError
 from qrex.execute import Pool, Task, UnitRunner, WorkUnit, dispatch_constants
 from qrex.execute.jobs import open_qpu_once, warm_engines
@@ -33,6 +37,8 @@ from qrex.telemetry import StageProgress
 from qrex.units import format_bytes
 
 __all__ = ["Session", "Settings", "keep_probe"]
+
+_Kind = TypeVar("_Kind")
 
 _HOST_MAX_AGE_SECONDS = 7 * 86400.0
 _COSTS_MAX_AGE_SECONDS = 30 * 86400.0
@@ -55,6 +61,20 @@ class Settings:
     layout_candidates: int = 24
     decoupling: str = "XY4"
     metrology_shots: int = 1000
+
+    def __post_init__(self) -> None:
+        """Raises InputError for what cannot be meant."""
+        check_shots(self.shots, "shots")
+        if not self.wall_seconds > 0:  # nor is NaN
+            raise InputError(f"wall_seconds is {self.wall_seconds!r}; it must be a positive number of seconds")
+        for name, least in (("seed", None), ("cores", 1), ("memory_bytes", 1)):
+            value = getattr(self, name)
+            if value is None and least is not None:
+                continue
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not whole or (least is not None and value < least):
+                bound = f" of at least {least}" if least is not None else ""
+                raise InputError(f"{name} is {value!r}; it must be a whole number{bound}")
 
 
 @dataclass
@@ -84,9 +104,9 @@ class Session:
     @cached_property
     def host(self) -> Host:
         scope = _host_scope(self.scratch_dir)
-        kept = self.store.calibration("host", scope, max_age_seconds=_HOST_MAX_AGE_SECONDS)
+        kept = self._measured("host", scope, _HOST_MAX_AGE_SECONDS, host_from_dict)
         if kept is not None:
-            return host_from_dict(kept)
+            return kept
         with self.stage("Probe this host", 1, 5.0) as stage:
             host = keep_probe(self.store, self.scratch_dir)
             stage.advance(1, note=f"{host.cores} cores, {format_bytes(host.memory_bytes)}")
@@ -102,7 +122,12 @@ class Session:
     @cached_property
     def cores(self) -> int:
         asked = self.settings.cores or self.platform.limits.cores or self.host.cores
-        return min(asked, self.host.cores)
+        if asked > self.host.cores:
+            raise InfeasibleError(
+                f"asked to use {asked} cores; this host has {self.host.cores}; ask for fewer with --cores or in the "
+                "platform file"
+            )
+        return asked
 
     @cached_property
     def memory_bytes(self) -> int:
@@ -134,12 +159,19 @@ class Session:
 
     @cached_property
     def constants(self) -> CostConstants:
-        kept = self.store.calibration("costs", self._costs_scope(), max_age_seconds=_COSTS_MAX_AGE_SECONDS)
-        if kept is not None:
-            constants = CostConstants.from_dict(kept)
-            if not uncalibrated(constants):
-                return constants
+        kept = self._measured("costs", self._costs_scope(), _COSTS_MAX_AGE_SECONDS, CostConstants.from_dict)
+        if kept is not None and not uncalibrated(kept):
+            return kept
         return self.calibrate_now()
+
+    def _measured(self, kind: str, scope: str, max_age_seconds: float, read: Callable[[Any], _Kind]) -> _Kind | None:
+        """What was measured earlier, as `read` gives it; None where there is nothing, or it is damaged."""
+        kept = self.store.calibration(kind, scope, max_age_seconds=max_age_seconds)
+        try:
+            return None if kept is None else read(kept)
+        except (InputError, AttributeError, LookupError, TypeError, ValueError):
+            self.store.leave_aside(f"what was measured of kind {kind!r}")
+            return None
 
     def calibrate_now(self, budget_seconds: float = FIRST_USE_SECONDS) -> CostConstants:
         """Measure every engine's cost constants, and what every run pays, and keep them."""
@@ -154,7 +186,12 @@ class Session:
     @property
     def predictions_scope(self) -> str:
         """What the models' constants hold for: a correction learned on other constants would be a wrong one."""
-        return f"{_versions_text()}|{self.constants.measured_at}"
+        return f"{_versions_text(self.foreign_versions)}|{self.constants.measured_at}"
+
+    @cached_property
+    def foreign_versions(self) -> dict[str, str]:
+        """Package and version of other packages' engines, by engine."""
+        return foreign_versions()
 
     @cached_property
     def refinement(self) -> Refinement:
@@ -165,7 +202,7 @@ class Session:
         return refine(observations(rows))
 
     def _costs_scope(self) -> str:
-        return f"{self.host.hostname_hash}|{self.cores}|{_versions_text()}"
+        return f"{self.host.hostname_hash}|{self.cores}|{_versions_text(self.foreign_versions)}"
 
     # The QPU -----------------------------------------------------------------------------------------
 
@@ -222,9 +259,9 @@ class Session:
     def runner(self) -> UnitRunner:
         return UnitRunner(self.store, self.pool)
 
-    def unit(self, kind: str, parts: Mapping[str, Any], task: Task) -> WorkUnit:
+    def unit(self, kind: str, parts: Mapping[str, Any], task: Task, *, measured: bool = False) -> WorkUnit:
         """A unit of work that is kept for this host, these versions and nothing else."""
-        return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task)
+        return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task, measured)
 
     def run_units(
         self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None
@@ -266,5 +303,5 @@ def _versions() -> dict[str, str]:
     return {"qrex": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
-def _versions_text() -> str:
-    return ",".join(f"{name}={version}" for name, version in sorted(_versions().items()))
+def _versions_text(engines: Mapping[str, str] = MappingProxyType({})) -> str:
+    return ",".join(f"{name}={version}" for name, version in sorted((_versions() | dict(engines)).items()))

@@ -19,9 +19,9 @@ from typing import Any
 from qrex.balance import Plan, seconds_on
 from qrex.circuits import Circuit
 from qrex.engines import Allotment, Engine, Job
-from qrex.engines.registry import available_engines, distribution_of
+from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
-from qrex.execute import Task, WorkUnit
+from qrex.execute import Task, WorkUnit, can_change
 from qrex.execute.jobs import COMPILERS
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
@@ -276,13 +276,15 @@ def _unit(
         "owner": owner,
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
-    if distribution := distribution_of(engine):
-        parts["distribution"] = distribution  # another version of it may answer otherwise
+    # A plug-in may run what is left to choose from, or what another engine could not.
+    foreign = {name: v for name, v in session.foreign_versions.items() if request.engine in (None, name)}
+    if foreign:
+        parts["foreign"] = foreign
     task = Task(
         circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds,
         seconds, None if _runs_on_our_own(request) else COMPILERS,
     )  # fmt: skip
-    return session.unit("simulate", parts, task)
+    return session.unit("simulate", parts, task, measured=bool(owner))
 
 
 _OURS = frozenset(["statevector", "stabilizer", "sparse", "mps"])
@@ -302,7 +304,7 @@ def _run(
     routes = {name: found.plan for name, found in prepared.items()}
     names = {circuit.id: circuit.name for circuit in session.simulated}
     key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units], "watched": _WATCHED})
-    kept = session.store.unit(key)
+    kept = _kept_record(session, key)
     # A guarded route's seconds are the whole allotment, not a prediction.
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
@@ -323,14 +325,14 @@ def _run(
                     [unit for unit in once_more if unit], side_by_side=side_by_side, on_held=sampler.held
                 )
     if kept:
-        record = kept.payload
+        record = kept
     else:
         if timed:
             steadiness += time_fixed_work()
         steady = spread(steadiness) if timed else (nan, nan)
         record = _record(payloads, sampler.utilization, decision_seconds, steady)
-        # What was stopped or died is tried again next time: then this pass is not the one that is reported.
-        if not any(payload.get("lost") for payload in payloads.values()):
+        # What may end otherwise is tried again next time: then this pass is not the one that is reported.
+        if not any(can_change(payload, timed) for payload in payloads.values()):
             session.store.keep_unit(key, _STAGE_KIND, record, session.runner.session)
         keep_predictions(session, units, payloads, prepared)
     said = session.store.predictions_of([unit.key for unit in units])
@@ -340,6 +342,20 @@ def _run(
         Utilization.from_dict(record["utilization"]) if record["utilization"] else None,
         {unit.task.id: said[unit.key] for unit in units if unit.key in said},
     )  # fmt: skip
+
+
+_OF_A_RECORD = ("makespan_seconds", "decision_seconds", "sessions", "spread", "utilization")
+
+
+def _kept_record(session: Session, key: str) -> Mapping[str, Any] | None:
+    kept = session.store.unit(key)
+    if kept is None:
+        return None
+    record = kept.payload
+    if isinstance(record, dict) and all(name in record for name in _OF_A_RECORD):
+        return record
+    session.store.leave_aside("the figures of a pass", key)
+    return None
 
 
 def _record(

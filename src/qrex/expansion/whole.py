@@ -59,9 +59,8 @@ def resource_expansion(
         session = x.session
         thresholds = (coherence_threshold, density_threshold, require_coherence, require_density)
         run_id = _run_id(x, thresholds)
-        done = next((run for run in session.store.runs(run_id) if run.status == "done"), None)
-        if done is not None:
-            summary = Summary.from_dict(done.result["summary"])
+        summary = _kept_summary(session.store, run_id)
+        if summary is not None:
             session.progress.note(f"this job was finished on {summary.created_at}; nothing is run again")
         else:
             session.store.start_run(run_id, "expand", session.workload.name, {"command": command})
@@ -77,6 +76,15 @@ def resource_expansion(
     if out is not None:
         summary.save(out)
     return summary
+
+
+def _kept_summary(store: Store, run_id: str) -> Summary | None:
+    done = next((run for run in store.runs(run_id) if run.status == "done"), None)
+    try:
+        return None if done is None else Summary.from_dict(done.result["summary"])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        store.leave_aside("a finished job")
+        return None
 
 
 def _all_nine(
@@ -109,6 +117,8 @@ def _run_id(x: Expansion, thresholds: tuple) -> str:
             "settings": asdict(session.settings),
             "thresholds": list(thresholds),
             "host": session.host.hostname_hash,
-            "versions": {"qrex": __version__} | {name: importlib.metadata.version(name) for name in packages},
+            "versions": {"qrex": __version__}
+            | {name: importlib.metadata.version(name) for name in packages}
+            | session.foreign_versions,
         },
     )
