@@ -117,3 +117,43 @@ def test_terminal_prints_every_figure_and_no_markup_of_others(summary, made_up):
     assert "[bold red]x[/]" in text and "\x1b" not in text
     assert "×2.15 improved" in text and "not measured" in text and "[52" not in text
     assert "verify_entanglement_fidelity(3.8): missed" in text
+
+
+def at_least(made_up, value):
+    return made_up.m(value, 1, "s", lower_bound=True)
+
+
+def test_a_lower_bound_is_told_as_at_least(made_up):
+    stopped, ended = at_least(made_up, 34), made_up.m(2, 0.1, "s")
+    fell = made_up.pair("c", "c", stopped, ended, "lower", "")
+    assert value_text(stopped) == "at least 34.0 s"
+    assert change_text(fell) == "at least ÷17" and change_interval_text(fell) == ""
+    assert bars_for(fell).before.label == "≥ 34.0" and bars_for(fell).after.label == "2.00"
+    rose = made_up.pair("c", "c", ended, stopped, "lower", "")
+    assert change_text(rose) == "at least ×17" and rose.verdict == "worse"
+
+
+def test_a_lower_bound_on_the_smaller_side_settles_nothing(made_up):
+    stopped, ended = at_least(made_up, 2), made_up.m(34, 1, "s")
+    for before, after in ((stopped, ended), (ended, stopped), (stopped, at_least(made_up, 34))):
+        assert made_up.pair("c", "c", before, after, "lower", "").verdict == "no significant difference"
+    assert change_text(made_up.pair("c", "c", ended, stopped, "lower", "")) == "at most ÷17"
+    assert change_text(made_up.pair("c", "c", stopped, stopped, "lower", "")) == ""
+
+
+def test_verdict_names_the_runs_that_did_not_finish(summary, made_up):
+    rows = made_up.circuits()
+    ran = [row for row in rows if row.before.outcome == row.after.outcome == "ran"]
+    stopped = replace(ran[1], name="qpe", before=replace(ran[1].before, outcome="failed"))
+    told = replace(summary, circuits=(ran[0], stopped)).verdict
+    assert "2 of 2 circuit runs finished, 1 before (not finished before: qpe on the QPU)" in told
+
+
+def test_page_tells_a_lower_bound(made_up, summary):
+    from qrex.report.markdown import render_markdown
+    from qrex.report.render import render_html
+
+    row = made_up.pair("makespan", "Makespan", at_least(made_up, 34), made_up.m(2, 0.1, "s"), "neither", "")
+    page = render_html(replace(summary, classical=(row,)), b"", "c.png")
+    assert "<b>at least 34.0</b>" in page and "at least ÷17" in page and "≥ 34.0" in page
+    assert "**at least 34.0 s**" in render_markdown(replace(summary, classical=(row,)), "c.png")

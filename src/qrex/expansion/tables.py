@@ -7,30 +7,18 @@ from __future__ import annotations
 
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import DeviceStage
+from qrex.expansion.makespan import makespan_rows
 from qrex.expansion.mechanisms import fidelity_comparison
 from qrex.expansion.metrology import DeviceFigures
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import SimulationStage
 from qrex.measure.coherence_result import WindowCoherence, closure
 
-__all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table", "seconds_measurement"]
+__all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table"]
 
 _FEWEST_SAMPLES = 5  # a shorter pass says nothing of how busy it was
 _USAGE, _MEMORY, _STORAGE = "cpu-and-gpu-usage", "effective-memory", "effective-storage"
 _Q, _E = "q-quantum-coherence", "e-entanglement-density"
-
-
-def seconds_measurement(stage: SimulationStage) -> Measurement:
-    """The makespan. One pass has no spread of its own: the interval is that of a fixed computation repeated
-    on this host right before and after it."""
-    value = stage.makespan_seconds
-    low, high = stage.timing_spread
-    return Measurement(
-        value, value * min(low, 1.0), value * max(high, 1.0), "s", len(stage.finished()) or 1, None,
-        "wall time of one pass over the circuits, deciding included; n counts circuits; interval: 95 % range of a "
-        "fixed computation repeated on this host right before and after",
-        "host", {"sessions": stage.sessions, "decision_seconds": stage.decision_seconds},
-    )  # fmt: skip
 
 
 def classical_table(
@@ -41,7 +29,6 @@ def classical_table(
         return getattr(seen, name) if seen and len(seen.samples) > _FEWEST_SAMPLES else None
 
     gpu = "no figure: the engines of this version do not use a GPU" if session.host.gpus else "this host has no GPU"
-    timed = bool(before.circuits)
     return (
         Comparison("memory", "Effective memory", None, None, "higher", _MEMORY,
                    "the tiered engine is not built yet", "32 GB → 320 GB"),
@@ -52,12 +39,7 @@ def classical_table(
                    "usage alone rewards waste",
                    "65 % → 78 %"),
         Comparison("gpu_usage", "GPU usage", None, None, "neither", _USAGE, gpu, "72 % → 89 %"),
-        Comparison("makespan", "Makespan of simulations",
-                   seconds_measurement(before) if timed else None,
-                   seconds_measurement(after) if timed else None,
-                   "lower" if len(after.finished()) >= len(before.finished()) else "neither", _USAGE,
-                   f"{len(before.finished())} of {len(before.circuits)} circuits finished before, "
-                   f"{len(after.finished())} after{_others(before, after)}"),
+        *makespan_rows(before, after, _others(before, after)),
         Comparison("peak_memory", "Peak memory of simulations", of(before, "peak_memory"),
                    of(after, "peak_memory"), "neither", _USAGE, "resident, all processes together"),
     )  # fmt: skip

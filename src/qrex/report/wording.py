@@ -114,7 +114,8 @@ def _scaled(m: Measurement, definition: str) -> tuple[Scale, float]:
 def value_parts(m: Measurement, definition: str = "") -> tuple[str, str]:
     """The value's digits and its unit."""
     scale, width = _scaled(m, definition)
-    return number_text(m.value / scale.factor, width), scale.unit
+    number = number_text(m.value / scale.factor, width)
+    return f"at least {number}" if m.is_lower_bound else number, scale.unit
 
 
 def value_text(m: Measurement | None, definition: str = "") -> str:
@@ -159,21 +160,31 @@ def _signed(difference: float, unit: str) -> str:
 def change_text(c: Comparison) -> str:
     """How much the figure changed: a factor, per cent, or points where the figure itself is a percentage.
 
-    Empty where a side was not measured.
+    Empty where a side was not measured, or where both are only lower bounds.
     """
-    if c.before is None or c.after is None:
+    if c.before is None or c.after is None or (c.before.is_lower_bound and c.after.is_lower_bound):
         return ""
-    if _is_percentage(c.after.unit, c.definition):
-        return _signed(round((c.after.value - c.before.value) * 100, 1), "points")
-    if c.before.value > 0 and c.after.value > 0:
-        return _ratio_text(c.after.value / c.before.value)
-    scale = scale_for(max(abs(c.after.value), abs(c.before.value)), c.after.unit, c.definition)
-    return _signed((c.after.value - c.before.value) / scale.factor, scale.unit)
+    rose = c.after.value > c.before.value
+    if c.before.is_lower_bound or c.after.is_lower_bound:
+        return f"at {'least' if rose == c.after.is_lower_bound else 'most'} {_change(c.before, c.after, c.definition)}"
+    return _change(c.before, c.after, c.definition)
+
+
+def _change(before: Measurement, after: Measurement, definition: str) -> str:
+    if _is_percentage(after.unit, definition):
+        return _signed(round((after.value - before.value) * 100, 1), "points")
+    if before.value > 0 and after.value > 0:
+        return _ratio_text(after.value / before.value)
+    scale = scale_for(max(abs(after.value), abs(before.value)), after.unit, definition)
+    return _signed((after.value - before.value) / scale.factor, scale.unit)
 
 
 def change_interval_text(c: Comparison) -> str:
-    """The widest change that both intervals allow, e.g. ``×1.9 to ×2.4``: wider than a joint interval."""
-    if c.before is None or c.after is None:
+    """The widest change that both intervals allow, e.g. ``×1.9 to ×2.4``: wider than a joint interval.
+
+    Empty where a side was not measured or is only a lower bound.
+    """
+    if c.before is None or c.after is None or c.before.is_lower_bound or c.after.is_lower_bound:
         return ""
     if _is_percentage(c.after.unit, c.definition):
         ends = [(c.after.low - c.before.high) * 100, (c.after.high - c.before.low) * 100]
