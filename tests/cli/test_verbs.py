@@ -183,6 +183,43 @@ def test_expand_fails_by_code_4_only_where_a_threshold_was_required(qrex, consta
     assert validated.code == 0 and f"Report: {tmp_path}/out/report.html" in validated.out
 
 
+FEED_FORWARD = """OPENQASM 3.0;
+include "stdgates.inc";
+qubit[2] q; bit[2] c;
+h q[0];
+c[0] = measure q[0];
+if (c[0]) { x q[1]; }
+c[1] = measure q[1];
+"""
+
+
+@pytest.mark.parametrize("target", ["auto", "qpu"])
+def test_control_flow_goes_only_to_a_qpu_that_takes_it(qrex, constants, tmp_path, target):
+    (tmp_path / "feed.qasm").write_text(FEED_FORWARD)
+    asked = ("expand", tmp_path / "feed.qasm", "--shots", 100, "--target", target, "--out", tmp_path / "out")
+    shown = qrex(*asked, "--platform", "fake_guadalupe", "--json")
+    assert shown.code == 0
+    (row,) = shown.json["circuits"]
+    why = "uses if_else, and fake_guadalupe does not take it"
+    if target == "auto":
+        assert row["target"] == "simulate" and row["after"]["outcome"] == "ran" and why in row["after"]["why"]
+        assert why in shown.err and any(why in note for note in shown.json["notes"])
+    else:
+        assert row["target"] == "qpu" and why in row["before"]["why"]
+        assert row["before"]["outcome"] == row["after"]["outcome"] == "unsupported"
+        run = qrex("run", tmp_path / "feed.qasm", "--engine", "qpu", "--platform", "fake_guadalupe")
+        assert run.code == 3 and why in run.out
+
+
+def test_expand_exits_1_where_a_run_after_failed(qrex, constants, tmp_path):
+    (tmp_path / "volume.qasm").write_text(_random_circuit(24, 40))
+    (tmp_path / "host_only.toml").write_text('name = "host only"\n')
+    asked = ("expand", tmp_path / "volume.qasm", "--platform", tmp_path / "host_only.toml", "--shots", 10, "-q")
+    shown = qrex(*asked, "--time-limit", 0.2, "--out", tmp_path / "out")
+    assert shown.code == 1 and "1 of 1 circuit runs failed: volume on " in shown.err
+    assert "took longer than 200 ms" in shown.err and (tmp_path / "out" / "report.html").exists()
+
+
 def test_constants_are_measured_for_every_engine(constants):
     assert constants["failures"] == {}
     assert {"statevector", "stabilizer", "aer-mps"} <= set(constants["values"])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from qrex.circuits import Circuit
-from qrex.errors import InputError
+from qrex.errors import InfeasibleError, InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task, WorkUnit
 from qrex.execute.jobs import DeviceRequest, run_on_device
@@ -97,11 +97,13 @@ def run_device_stages(
     session: Session, layout_candidates: int, variants: Sequence[Variant], circuits: tuple[Circuit, ...]
 ) -> dict[Variant, DeviceStage]:
     """Compile `circuits` once and run them under every variant; same shots under all of them, and same seeds
-    under all with the same label."""
+    under all with the same label. One whose control flow the device does not take is not tried."""
     configuration = Configuration(layout_candidates, None)
+    obstacles = {c.id: why for c in circuits if (why := session.qpu.control_flow_obstacle(c.quantum_circuit))}
     units = [
         _unit(session, layout_candidates, variants, circuit)
         for circuit in sorted(circuits, key=lambda c: -c.num_qubits)
+        if circuit.id not in obstacles
     ]
     title = f"QPU workload: {configuration.title}"
     if any(sequence for sequence, _ in variants):
@@ -112,7 +114,7 @@ def run_device_stages(
     payloads = session.run_units(title, units, expected, {circuit.id: circuit.name for circuit in circuits})
     if note := compilation_note(payloads.values(), session.cores):
         session.tell(f"{title}: {note}")
-    failed = {
+    failed = {name: (InfeasibleError.__name__, why) for name, why in obstacles.items()} | {
         name: (payload["error_type"], payload["error"])
         for name, payload in payloads.items()
         if payload["value"] is None

@@ -178,14 +178,26 @@ class Session:
 
     @property
     def on_device(self) -> tuple[Circuit, ...]:
-        """Circuits whose answer by the device is wanted; "auto" means that it fits."""
+        """Circuits whose answer by the device is wanted; "auto" means that it fits, control flow included."""
         if self.qpu is None:
             return ()
         return tuple(
             c
             for c in self.workload.circuits
-            if c.target in ("qpu", "both") or (c.target == "auto" and c.num_qubits <= self.qpu.num_qubits)
+            if c.target in ("qpu", "both") or (self._narrow_auto(c) and c.id not in self.left_to_simulation)
         )
+
+    @cached_property
+    def left_to_simulation(self) -> dict[str, str]:
+        """Why "auto" circuits that are narrow enough for the QPU are not run there, by circuit id."""
+        if self.qpu is None:
+            return {}
+        found = {c.id: self.qpu.control_flow_obstacle(c.quantum_circuit) for c in self.workload.circuits
+                 if self._narrow_auto(c)}  # fmt: skip
+        return {name: why for name, why in found.items() if why}
+
+    def _narrow_auto(self, circuit: Circuit) -> bool:
+        return circuit.target == "auto" and circuit.num_qubits <= self.qpu.num_qubits
 
     def shots_of(self, circuit: Circuit) -> int:
         return self.settings.shots or circuit.shots
