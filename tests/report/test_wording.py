@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from qrex.report import Side
 from qrex.report.bars import bars_for, nice_ceiling
 from qrex.report.wording import (
     change_interval_text,
@@ -13,6 +14,7 @@ from qrex.report.wording import (
     clean,
     interval_text,
     number_text,
+    perfect_text,
     value_text,
 )
 
@@ -157,3 +159,11 @@ def test_page_tells_a_lower_bound(made_up, summary):
     page = render_html(replace(summary, classical=(row,)), b"", "c.png")
     assert "<b>at least 34.0</b>" in page and "at least ÷17" in page and "≥ 34.0" in page
     assert "**at least 34.0 s**" in render_markdown(replace(summary, classical=(row,)), "c.png")
+
+
+def test_a_perfect_sampler_is_told_with_its_interval_where_that_is_known(made_up):
+    score = made_up.m(0.7, 0.1, perfect_low=0.95, perfect_high=1.05)
+    side = Side("ran", "q", "", fidelity=score, fidelity_kind="normalized linear cross-entropy", perfect_sampler=1.0)
+    assert perfect_text(side) == "perfect sampler 1.000 [0.950, 1.050]"
+    assert perfect_text(replace(side, fidelity=made_up.m(0.7, 0.1), perfect_sampler=0.985)) == "perfect sampler 0.985"
+    assert perfect_text(replace(side, perfect_sampler=None)) == ""

@@ -16,6 +16,7 @@ from qrex.execute.judging import JudgeRequest, judge_simulation
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import BASELINE_ENGINE, SimulationStage
+from qrex.measure.fidelity import perfect_of_kind
 from qrex.profile import Profile
 from qrex.report import CircuitRow, Side
 
@@ -107,7 +108,7 @@ def _simulated_side(
         "ran", engine, why, payload["seconds"], value["predicted_seconds"],
         _told(payload["peak_bytes"]), value["predicted_bytes"], None,
         Measurement.from_dict(judged["fidelity"]) if judged else None,
-        judged["kind"] if judged else "", judged["perfect"] if judged else None,
+        judged["kind"] if judged else "", perfect_of_kind(judged["kind"], judged["perfect"]) if judged else None,
     )  # fmt: skip
 
 
@@ -151,5 +152,5 @@ def _device_side(circuit: Circuit, stage: DeviceStage, qpu_name: str) -> Side:
         why += "; " + "; ".join(value["notes"])
     return Side(
         "ran", qpu_name, why, value["run_seconds"], None, None, None, value["device_seconds"],
-        stage.fidelity(circuit), value["fidelity_kind"], value["perfect_sampler"],
+        stage.fidelity(circuit), value["fidelity_kind"], stage.perfect_sampler(circuit),
     )  # fmt: skip

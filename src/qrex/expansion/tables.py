@@ -8,7 +8,7 @@ from __future__ import annotations
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.makespan import makespan_rows
-from qrex.expansion.mechanisms import fidelity_comparison
+from qrex.expansion.mechanisms import fidelity_comparisons
 from qrex.expansion.metrology import DeviceFigures
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import SimulationStage
@@ -94,7 +94,7 @@ def quantum_table(
     rows += [
         Comparison("entanglement", "Entanglement density E", _of(before, "density"), _of(after, "density"),
                    "higher", _E, _links_note(before), "1.2 → 3.84"),
-        _workload_fidelity(workload_before, workload_after),
+        *_workload_fidelity(workload_before, workload_after),
         Comparison("rb_one_qubit", "Error per one-qubit Clifford", before.rb_one, after.rb_one, "lower", _E),
         Comparison("rb_two_qubit", "Error per two-qubit Clifford", before.rb_two, after.rb_two, "lower", _E),
         Comparison("process_fidelity", f"Process fidelity of {before.tomography_of}", before.tomography,
@@ -116,12 +116,11 @@ def quantum_table(
     return tuple(rows)
 
 
-def _workload_fidelity(before: DeviceStage | None, after: DeviceStage | None) -> Comparison:
+def _workload_fidelity(before: DeviceStage | None, after: DeviceStage | None) -> tuple[Comparison, ...]:
     if before is None or after is None:
-        return Comparison("workload_fidelity", "Mean fidelity on the QPU", None, None, "higher", "fidelity-of-a-run",
-                          "no circuit of the workload runs on the QPU")  # fmt: skip
-    return fidelity_comparison("workload_fidelity", before, after, before.circuits,
-                               "every circuit by its own kind: see the circuits")  # fmt: skip
+        return (Comparison("workload_fidelity", "Mean fidelity on the QPU", None, None, "higher", "fidelity-of-a-run",
+                           "no circuit of the workload runs on the QPU"),)  # fmt: skip
+    return fidelity_comparisons("workload_fidelity", before, after, before.circuits)
 
 
 def _of(figures: DeviceFigures, name: str) -> Measurement | None:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qrex.evidence import Comparison, Measurement
+
+if TYPE_CHECKING:
+    from qrex.report.summary import Side
 
 __all__ = [
     "SOURCES",
@@ -21,6 +25,7 @@ __all__ = [
     "evidence_text",
     "interval_text",
     "number_text",
+    "perfect_text",
     "scale_for",
     "value_parts",
     "value_text",
@@ -139,6 +144,16 @@ def interval_text(m: Measurement | None, definition: str = "") -> str:
 def evidence_text(m: Measurement | None) -> str:
     """Samples and source, e.g. ``n = 4,000, simulated``."""
     return "" if m is None else f"n = {m.n:,}, {SOURCES[m.source]}"
+
+
+def perfect_text(side: Side) -> str:
+    """A perfect sampler's score of the same kind as the side's fidelity, with its interval at these shots where that
+    is known; "" where there is no score."""
+    if side.fidelity is None or side.perfect_sampler is None:
+        return ""
+    text = f"perfect sampler {side.perfect_sampler:.3f}"
+    low, high = (side.fidelity.detail.get(end) for end in ("perfect_low", "perfect_high"))
+    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
 
 
 def _ratio_text(ratio: float) -> str:
