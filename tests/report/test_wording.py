@@ -26,7 +26,10 @@ from qrex.report.wording import (
         (62.3, 1.4, "s", "62.3 s", "[60.9, 63.7]"),
         (0.0042, 0.0005, "s", "4.2 ms", "[3.7, 4.7]"),
         (2.5e9, 0, "B", "2.50 GB", "no spread"),
-        (4.2e-4, 3e-5, "", "0.42 ×10⁻³", "[0.39, 0.45]"),
+        (4.2e-4, 3e-5, "", "420 ×10⁻⁶", "[390, 450]"),
+        (5.0e-8, 1e-9, "", "50.0 ×10⁻⁹", "[49.0, 51.0]"),
+        (2.5e-13, 0, "", "250 ×10⁻¹⁵", "no spread"),
+        (0.0042, 0.0005, "", "0.0042", "[0.0037, 0.0047]"),
         (812, 3, "s", "13.53 min", "[13.48, 13.58]"),
         (0, 0, "", "0", "no spread"),
         (-0.2, 0.1, "", "-0.20", "[-0.30, -0.10]"),
@@ -167,3 +170,9 @@ def test_a_perfect_sampler_is_told_with_its_interval_where_that_is_known(made_up
     assert perfect_text(side) == "perfect sampler 1.000 [0.950, 1.050]"
     assert perfect_text(replace(side, fidelity=made_up.m(0.7, 0.1), perfect_sampler=0.985)) == "perfect sampler 0.985"
     assert perfect_text(replace(side, perfect_sampler=None)) == ""
+
+
+def test_small_numbers_share_one_power_of_ten(made_up):
+    small = made_up.pair("e", "e", made_up.m(5e-5, 1e-6), made_up.m(4e-5, 1e-6), "lower", "")
+    bars = bars_for(small)
+    assert (bars.unit, bars.before.label, bars.after.label) == ("×10⁻⁶", "50.0", "40.0")

@@ -35,6 +35,8 @@ SOURCES = {"hardware": "hardware", "simulated": "simulated", "model": "model", "
 
 _PERCENT_DEFINITIONS = ("cpu-and-gpu-usage",)
 _SECONDS = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
+_PLAIN_FROM = 1e-3
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PREFIXES = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"))
 
 
@@ -83,8 +85,10 @@ def scale_for(magnitude: float, unit: str, definition: str = "") -> Scale:
         factor, prefix = next(((f, p) for f, p in reversed(_PREFIXES) if size >= f), _PREFIXES[0])
         return Scale(factor, prefix + unit)
     if unit in ("", "1"):
-        small = ((1.0, ""), (1e-3, "×10⁻³"), (1e-6, "×10⁻⁶"), (1e-9, "×10⁻⁹"))
-        return Scale(*next((s for s in small if size >= 0.05 * s[0]), small[-1] if size else small[0]))
+        if size >= _PLAIN_FROM or not size:
+            return Scale(1.0, "")
+        exponent = 3 * math.floor(math.log10(size) / 3)  # the number shown lies between 1 and 1000
+        return Scale(10.0**exponent, f"×10{str(exponent).translate(_SUPERSCRIPT)}")
     return Scale(1.0, unit)
 
 
