@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -218,6 +219,15 @@ def test_expand_exits_1_where_a_run_after_failed(qrex, constants, tmp_path):
     shown = qrex(*asked, "--time-limit", 0.2, "--out", tmp_path / "out")
     assert shown.code == 1 and "1 of 1 circuit runs failed: volume on " in shown.err
     assert "took longer than 200 ms" in shown.err and (tmp_path / "out" / "report.html").exists()
+
+
+def test_expand_says_first_what_it_may_use(qrex, constants, bell, tmp_path):
+    (tmp_path / "host_only.toml").write_text('name = "host only"\n')
+    asked = ("expand", bell, "--platform", tmp_path / "host_only.toml", "--shots", 111, "--out", tmp_path / "out")
+    limited = qrex(*asked, "--memory", "1.5GB", "--cores", 1).err.splitlines()
+    assert limited[0] == "may use up to 1.5 GB of memory and 1 thread; limit with --memory, --cores"
+    assert re.match(r"may use up to [\d.]+ GB of memory and \d+ threads?; limit", qrex(*asked).err)
+    assert "may use" not in qrex(*asked).err, "nothing is run again"
 
 
 def test_constants_are_measured_for_every_engine(constants):

@@ -118,6 +118,12 @@ class Session:
         return asked
 
     @property
+    def usable_bytes(self) -> int:
+        """What all runs together get now: the budget may come from a probe of days ago, and no more than is free now
+        is promised."""
+        return min(self.memory_bytes, psutil.virtual_memory().available)
+
+    @property
     def room_bytes(self) -> int:
         """What one run may use when it has all the memory: what a worker holds itself is not its to use."""
         return max(0, self.memory_bytes - WORKER_BYTES - SLACK_BYTES)
@@ -211,8 +217,7 @@ class Session:
 
     @cached_property
     def pool(self) -> Pool:
-        # The budget may come from a probe of days ago: never promise more than is free now.
-        pool = Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available), warm_engines)
+        pool = Pool(self.cores, self.usable_bytes, warm_engines)
         pool.warm()
         return pool
 

@@ -18,6 +18,7 @@ from qrex.platform import Platform
 from qrex.report import Summary, check_writable
 from qrex.store import Store, content_key
 from qrex.telemetry import StageProgress
+from qrex.units import format_bytes
 
 __all__ = ["resource_expansion"]
 
@@ -64,6 +65,10 @@ def resource_expansion(
             summary = Summary.from_dict(done.result["summary"])
             session.progress.note(f"this job was finished on {summary.created_at}; nothing is run again")
         else:
+            session.progress.note(
+                f"may use up to {format_bytes(session.usable_bytes)} of memory and {session.cores} "
+                f"thread{'s' * (session.cores != 1)}; limit with --memory, --cores"
+            )
             session.store.start_run(run_id, "expand", session.workload.name, {"command": command})
             try:
                 summary = _all_nine(x, *thresholds)
