@@ -17,7 +17,7 @@ from qrex.errors import EngineError, InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task
 from qrex.execute.jobs import ProtocolRequest, run_protocol
-from qrex.expansion.session import Session
+from qrex.expansion.session import Session, shows_running
 from qrex.measure.batch import MeasureProtocol
 from qrex.measure.bell import BellWitness
 from qrex.measure.coherence import IdleCoherence
@@ -228,7 +228,9 @@ def _run(session: Session, shots: int, title: str, plans: Mapping[str, MeasurePr
         payloads = {name: unit.payload for name, unit in found.items()}
     else:
         with session.stage(title, len(units), _SECONDS_PER_PROTOCOL * len(units) / session.cores) as stage:
-            payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=name))
+            payloads = session.runner.run(
+                units, lambda name, _payload: stage.advance(1, note=name), on_running=shows_running(stage, {})
+            )
     results = {}
     for name, plan in plans.items():
         payload = payloads[name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -29,10 +29,10 @@ from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
 from qrex.store import Store
-from qrex.telemetry import StageProgress
+from qrex.telemetry import Stage, StageProgress
 from qrex.units import format_bytes
 
-__all__ = ["Session", "Settings", "keep_probe"]
+__all__ = ["Session", "Settings", "keep_probe", "shows_running"]
 
 _HOST_MAX_AGE_SECONDS = 7 * 86400.0
 _COSTS_MAX_AGE_SECONDS = 30 * 86400.0
@@ -238,7 +238,10 @@ class Session:
             return self.runner.run(units)
         shown = names or {}
         with self.stage(title, len(units), expected_seconds) as stage:
-            return self.runner.run(units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)))
+            return self.runner.run(
+                units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)),
+                on_running=shows_running(stage, shown),
+            )  # fmt: skip
 
     def tell(self, note: str) -> None:
         """Show `note` now and in the report."""
@@ -252,6 +255,11 @@ class Session:
         with self.progress.stage(title, total=total, expected_seconds=expected_seconds) as stage:
             yield stage
         self.timings[title] = self.timings.get(title, 0.0) + monotonic() - began
+
+
+def shows_running(stage: Stage, names: Mapping[str, str]) -> Callable[[Mapping[str, float]], None]:
+    """What `UnitRunner.run` tells of running tasks, shown by name in `stage`."""
+    return lambda began: stage.run({names.get(key, key): since for key, since in began.items()})
 
 
 def keep_probe(store: Store, scratch_dir: str | None) -> Host:

@@ -22,7 +22,7 @@ from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
-from qrex.expansion.session import Session
+from qrex.expansion.session import Session, shows_running
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
 from qrex.telemetry import Utilization, UtilizationSampler
@@ -272,13 +272,16 @@ def _run(
     steadiness = time_fixed_work() if timed and not kept else []
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(
-            units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side
-        )
+            units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side,
+            on_running=shows_running(stage, names),
+        )  # fmt: skip
         if elsewhere is not None:
             # A breach that only the end of its process stopped: what the engine itself notices is retried there.
             again = [elsewhere(name) for name, payload in payloads.items() if payload["lost"] and payload["breach"]]
             if any(again):
-                payloads |= session.runner.run([unit for unit in again if unit], side_by_side=side_by_side)
+                payloads |= session.runner.run(
+                    [unit for unit in again if unit], side_by_side=side_by_side, on_running=shows_running(stage, names)
+                )
     if kept:
         record = kept.payload
     else:
