@@ -31,7 +31,8 @@ _NAMED = 3
 @options.memory
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
-              help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
+              help="Seconds that one simulated circuit may take, on either side; `run` allows 3600 by default, since "
+                   "it runs each once.")  # fmt: skip
 @click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
               help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
 @click.option("--require-density", type=click.FloatRange(0), metavar="E",

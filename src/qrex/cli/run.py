@@ -24,7 +24,7 @@ QPU = "qpu"
 @options.memory
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0.1), default=3600.0, show_default=True,
-              help="Seconds that one circuit may take.")  # fmt: skip
+              help="Seconds that one circuit may take; `expand` allows 120 by default.")  # fmt: skip
 @options.strict
 @options.store
 @options.quiet
