@@ -41,7 +41,7 @@ WHOLE = a_pass(payload(0, 0.5), payload(0.25, 0.75), payload(0.5, 2), decision=0
 def test_the_ratio_is_over_the_circuits_that_both_sides_finished():
     finished, whole = makespan_rows(STOPPED, WHOLE)
     assert (finished.key, whole.key) == ("makespan_finished", "makespan")
-    assert finished.title == "Makespan, 2 circuits that both finished"
+    assert finished.title == "Makespan of 2 circuits that both finished"
     assert finished.before.value == 3 and finished.before.n == 2
     assert finished.after.value == pytest.approx(0.75 + 0.25)  # their spans overlap; deciding counts
     assert finished.verdict == "improved" and not finished.before.is_lower_bound
@@ -52,6 +52,7 @@ def test_the_ratio_is_over_the_circuits_that_both_sides_finished():
 def test_the_whole_pass_is_a_lower_bound_where_a_circuit_did_not_finish():
     _, whole = makespan_rows(STOPPED, WHOLE)
     assert whole.before.value == 33 and whole.before.is_lower_bound
+    assert whole.before.low == 33, "its interval may not reach below what it is at least"
     assert whole.after.value == 2.25 and not whole.after.is_lower_bound
     assert whole.verdict == "changed", "what a time limit sets is no improvement"
 
@@ -86,7 +87,7 @@ def test_engines_are_not_kept_for_a_time_limit_alone():
 
 
 def test_the_summary_says_at_least_and_names_what_did_not_finish(a_summary):
-    assert a_summary.verdict.startswith("Makespan, 2 circuits that both finished fell from 3.0 s to 1.00 s (÷3)")
+    assert a_summary.verdict.startswith("Makespan of 2 circuits that both finished fell from 3.0 s to 1.00 s (÷3)")
     assert "÷14" not in a_summary.verdict
     stream = io.StringIO()
     a_summary.print(Console(file=stream, width=200))

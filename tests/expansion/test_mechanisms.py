@@ -60,16 +60,16 @@ MIXED = (HELLINGER, CROSS_ENTROPY)
 
 def test_kinds_of_fidelity_are_never_mixed_into_one_mean():
     before, after = stage(0.5, 0.6, kinds=MIXED, perfect=0.8), stage(0.6, 0.9, kinds=MIXED, perfect=0.8)
-    hellinger, entropy = fidelity_comparisons("f", before, after, CIRCUITS, title="Mean {kind} of {count}")
-    assert (hellinger.key, hellinger.title) == ("f", "Mean Hellinger fidelity of 1")
+    hellinger, entropy = fidelity_comparisons("f", before, after, CIRCUITS, title="Mean {kind} of {circuits}")
+    assert (hellinger.key, hellinger.title) == ("f", "Mean Hellinger fidelity of 1 circuit")
     assert (hellinger.before.value, hellinger.after.value) == (0.5, 0.6)
-    assert (entropy.key, entropy.title) == ("f_cross_entropy", "Mean cross-entropy fidelity of 1")
+    assert (entropy.key, entropy.title) == ("f_cross_entropy", "Mean cross-entropy of 1 circuit")
     assert (entropy.before.value, entropy.after.value) == (0.6, 0.9)
     # A perfect sampler's Hellinger score says nothing of cross-entropy, where it scores 1.
     assert "perfect sampler would score 0.800" in hellinger.note
     assert "perfect sampler would score 1.000" in entropy.note
     assert [str(d).split(" by ")[0] for d in paired_differences(before, after, CIRCUITS)] == [
-        "Hellinger fidelity", "cross-entropy fidelity",
+        "Hellinger fidelity", "cross-entropy",
     ]  # fmt: skip
     with pytest.raises(InputError, match="one kind"):
         before.mean_fidelity(CIRCUITS)

@@ -33,6 +33,7 @@ from qrex.report.wording import (
         (812, 3, "s", "13.53 min", "[13.48, 13.58]"),
         (0, 0, "", "0", "no spread"),
         (-0.2, 0.1, "", "-0.20", "[-0.30, -0.10]"),
+        (-0.001, 0.061, "", "0.00", "[-0.06, 0.06]"),
     ],
 )
 def test_value_and_interval_share_unit_and_digits(made_up, value, spread, unit, text, interval):
@@ -131,7 +132,7 @@ def at_least(made_up, value):
 def test_a_lower_bound_is_told_as_at_least(made_up):
     stopped, ended = at_least(made_up, 34), made_up.m(2, 0.1, "s")
     fell = made_up.pair("c", "c", stopped, ended, "lower", "")
-    assert value_text(stopped) == "at least 34.0 s"
+    assert (value_text(stopped), interval_text(stopped)) == ("at least 34.0 s", "")
     assert change_text(fell) == "at least ÷17" and change_interval_text(fell) == ""
     assert bars_for(fell).before.label == "≥ 34.0" and bars_for(fell).after.label == "2.00"
     rose = made_up.pair("c", "c", ended, stopped, "lower", "")

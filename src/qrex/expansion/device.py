@@ -87,7 +87,8 @@ class DeviceStage:
         high = float(np.sqrt(np.sum([(f.high - f.value) ** 2 for f in found]))) / len(found)
         return Measurement(
             value, value - low, value + high, "", sum(f.n for f in found), found[0].seed,
-            f"mean over {len(found)} circuits, all by {kinds.pop()}; n counts their shots", found[0].source,
+            f"mean over {len(found)} circuit{'s' * (len(found) != 1)}, all by {kinds.pop()}; n counts their shots",
+            found[0].source,
         )  # fmt: skip
 
     def device_seconds(self) -> float:

@@ -19,6 +19,7 @@ from qrex.units import format_seconds
 __all__ = ["both_finished", "compared_makespan", "finished_seconds", "makespan_rows", "seconds_measurement"]
 
 _DEFINITION = "cpu-and-gpu-usage"
+_MAKESPAN = "Makespan"
 _NAMED = 4
 _INTERVAL = "interval: 95 % range of a fixed computation repeated on this host right before and after"
 
@@ -44,17 +45,21 @@ def finished_seconds(stage: SimulationStage, circuits: Sequence[Circuit]) -> flo
 
 def seconds_measurement(stage: SimulationStage, circuits: Sequence[Circuit] | None = None) -> Measurement:
     """The makespan, of `circuits` or of the whole pass. One pass has no spread of its own: the interval is that of a
-    fixed computation repeated on this host right before and after it."""
-    whole = circuits is None
-    value = stage.makespan_seconds if circuits is None else finished_seconds(stage, circuits)
-    low, high = stage.timing_spread
+    fixed computation repeated on this host right before and after it; a lower bound has none."""
     detail = {"sessions": stage.sessions, "decision_seconds": stage.decision_seconds}
-    if whole and not_finished(stage):
+    value, count = stage.makespan_seconds, len(stage.finished())
+    what, interval = "one pass over the circuits, deciding included", _INTERVAL
+    low, high = stage.timing_spread
+    if circuits is not None:
+        value, count = finished_seconds(stage, circuits), len(circuits)
+        what = "one pass, while any of the circuits was running, and deciding"
+    elif not_finished(stage):
         detail[LOWER_BOUND] = True
-    what = "one pass over the circuits" if whole else "one pass, while any of the circuits was running"
+        low = high = 1.0
+        interval = "a lower bound, since not all were finished"
     return Measurement(
-        value, value * min(low, 1.0), value * max(high, 1.0), "s", len(stage.finished() if whole else circuits) or 1,
-        None, f"wall time of {what}, deciding included; n counts circuits; {_INTERVAL}", "host", detail,
+        value, value * min(low, 1.0), value * max(high, 1.0), "s", count or 1, None,
+        f"wall time of {what}; n counts circuits; {interval}", "host", detail,
     )  # fmt: skip
 
 
@@ -64,7 +69,7 @@ def compared_makespan(key: str, title: str, before: SimulationStage, after: Simu
         sides = seconds_measurement(before), seconds_measurement(after)
         return Comparison(key, title, *sides, "lower", _DEFINITION, note)
     both = both_finished(before, after)
-    title = f"{title}, {len(both)} circuit{'s' * (len(both) != 1)} that both finished"
+    title += f"{' of' if title == _MAKESPAN else ','} {len(both)} circuit{'s' * (len(both) != 1)} that both finished"
     sides = (seconds_measurement(before, both), seconds_measurement(after, both)) if both else (None, None)
     left = "; ".join(
         f"not finished {side}: {_names(stage)}"
@@ -88,12 +93,12 @@ def makespan_rows(before: SimulationStage, after: SimulationStage, note: str = "
     if not not_finished(before) and not not_finished(after):
         return (compared_makespan("makespan", "Makespan of simulations", before, after, counted),)
     whole = Comparison(
-        "makespan", "Makespan of simulations, all circuits", seconds_measurement(before), seconds_measurement(after),
+        "makespan", "Makespan of all circuits", seconds_measurement(before), seconds_measurement(after),
         "neither", _DEFINITION,
         "neither better nor worse: a side that did not finish every circuit did other work, and how long it took is "
         "set by the time limit",
     )  # fmt: skip
-    return compared_makespan("makespan_finished", "Makespan", before, after, counted), whole
+    return compared_makespan("makespan_finished", _MAKESPAN, before, after, counted), whole
 
 
 def _included(before: SimulationStage, after: SimulationStage) -> str:

@@ -48,7 +48,7 @@ NOT_BUILT = {
 }
 
 
-_KINDS = {HELLINGER: "Hellinger fidelity", CROSS_ENTROPY: "cross-entropy fidelity"}
+_KINDS = {HELLINGER: "Hellinger fidelity", CROSS_ENTROPY: "cross-entropy"}
 _SUFFIXES = {HELLINGER: "", CROSS_ENTROPY: "_cross_entropy"}
 
 
@@ -75,8 +75,8 @@ class PairedDifference:
 
     def __str__(self) -> str:
         return (
-            f"{_KINDS[self.kind]} by {self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.circuits} "
-            f"circuit{'s' * (self.circuits != 1)}"
+            f"{_KINDS[self.kind]} by {self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over "
+            f"{_counted(self.circuits)}"
         )
 
 
@@ -103,11 +103,11 @@ def fidelity_comparisons(
     note: str = "",
     title: str = "Mean {kind} on the QPU",
 ) -> tuple[Comparison, ...]:
-    """One per kind of fidelity; `title` may name the {kind} and the {count} of circuits. The key of cross-entropy is
+    """One per kind of fidelity; `title` may name the {kind} and count the {circuits}. The key of cross-entropy is
     `key` and "_cross_entropy". One without figures where no circuit has a fidelity on both sides."""
     made = tuple(
         Comparison(
-            key + _SUFFIXES[kind], title.format(kind=_KINDS[kind], count=len(members)),
+            key + _SUFFIXES[kind], title.format(kind=_KINDS[kind], circuits=_counted(len(members))),
             before.mean_fidelity(members), after.mean_fidelity(members), "higher", FIDELITY,
             "; ".join(filter(None, (note, _perfect_text(after, members)))),
         )
@@ -115,7 +115,7 @@ def fidelity_comparisons(
     )  # fmt: skip
     none = "no circuit has a fidelity on both sides"
     return made or (
-        Comparison(key, title.format(kind="fidelity", count=0), None, None, "higher", FIDELITY, none),
+        Comparison(key, title.format(kind="fidelity", circuits=_counted(0)), None, None, "higher", FIDELITY, none),
     )
 
 
@@ -200,7 +200,7 @@ def decoupling_row(
     }
     contributions = (
         *fidelity_comparisons("decoupling_fidelity", without, with_it, filled, "every circuit that pulses fit in",
-                              "Mean {kind} of all {count} circuits with pulses"),
+                              "Mean {kind} of {circuits} with pulses"),
         *coherence,
     )
     users = tuple(c for c in with_it.circuits if kept[c.id].configuration.decoupling is not None)
@@ -215,7 +215,7 @@ def decoupling_row(
             before, after = merged_stage(users, plain), merged_stage(users, kept)
             contributions += fidelity_comparisons(
                 "decoupling_kept", before, after, users, "before: the same layout, no pulses",
-                "Mean {kind} of the {count} circuits that keep it",
+                "Mean {kind} of {circuits} kept decoupled",
             )  # fmt: skip
             if changed := paired_differences(before, after, users):
                 reason += f", where it changed {_listed(changed)}"
@@ -265,6 +265,10 @@ def layout_row(
         "reconfigure_trap_layout", "Layout on a fixed lattice", "applied" if users else "measured, not applied",
         reason, tuple(c for c in (*fidelities, device_seconds, density) if c is not None), "the baseline", details,
     )  # fmt: skip
+
+
+def _counted(circuits: int) -> str:
+    return f"{circuits} circuit{'s' * (circuits != 1)}"
 
 
 def _listed(differences: Sequence[PairedDifference]) -> str:

@@ -110,7 +110,7 @@ def quantum_table(
              "for comparison only: a separable pair would score 0.5"),
             ("rate", "rate", "E_rate over a schedule of all links", ""),
             ("connectivity", "connectivity", "λ₂ of the ebit-weighted Laplacian", ""),
-            ("min_cut", "min_cut", "Minimum cut in ebits", ""),
+            ("min_cut", "min_cut", "Minimum cut of the link graph", ""),
         )
     ]  # fmt: skip
     return tuple(rows)

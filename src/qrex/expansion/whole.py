@@ -22,6 +22,9 @@ from qrex.units import format_bytes
 
 __all__ = ["resource_expansion"]
 
+_FORM = 2
+"""Counts changes of what a summary says: one that an earlier form made is made anew, from work that is kept."""
+
 
 def resource_expansion(
     workload: Any,
@@ -105,6 +108,7 @@ def _run_id(x: Expansion, thresholds: tuple) -> str:
     return content_key(
         "expand",
         {
+            "form": _FORM,
             "workload": session.workload.name,
             "circuits": [[c.name, c.id, c.target, c.shots] for c in session.workload.circuits],
             "unreadable": {origin: str(error) for origin, error in session.workload.failures.items()},

@@ -111,7 +111,7 @@ def number_text(shown: float, width: float = 0.0, most: int = 4) -> str:
     digits = min(digits, most - 1 - size) if shown else min(digits, 3)
     if size < -4 or size > 6:
         return f"{shown:.3g}"
-    rounded = round(shown, digits)
+    rounded = round(shown, digits) + 0.0  # no minus before a zero
     return f"{rounded:,.{max(digits, 0)}f}"
 
 
@@ -135,8 +135,8 @@ def value_text(m: Measurement | None, definition: str = "") -> str:
 
 
 def interval_text(m: Measurement | None, definition: str = "") -> str:
-    """The 95 % interval in the unit of the value, e.g. ``[0.671, 0.697]``."""
-    if m is None:
+    """The 95 % interval in the unit of the value, e.g. ``[0.671, 0.697]``; a lower bound has none."""
+    if m is None or m.is_lower_bound:
         return ""
     if m.low == m.high:
         return "no spread"
