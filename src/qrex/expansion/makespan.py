@@ -66,8 +66,9 @@ def seconds_measurement(stage: SimulationStage, circuits: Sequence[Circuit] | No
 def compared_makespan(key: str, title: str, before: SimulationStage, after: SimulationStage, note: str) -> Comparison:
     """The makespans of the whole passes, or where a side did not finish, over the circuits that both finished."""
     if not not_finished(before) and not not_finished(after):
-        sides = seconds_measurement(before), seconds_measurement(after)
-        return Comparison(key, title, *sides, "lower", _DEFINITION, note)
+        return Comparison(
+            key, title, seconds_measurement(before), seconds_measurement(after), "lower", _DEFINITION, note
+        )
     both = both_finished(before, after)
     title += f"{' of' if title == _MAKESPAN else ','} {len(both)} circuit{'s' * (len(both) != 1)} that both finished"
     sides = (seconds_measurement(before, both), seconds_measurement(after, both)) if both else (None, None)

@@ -87,7 +87,9 @@ def paired_differences(
     independent."""
     made = []
     for kind, members in _by_kind(without, with_it, circuits).items():
-        pairs = [(without.fidelity(c), with_it.fidelity(c)) for c in members]
+        pairs = [
+            (a, b) for c in members if (a := without.fidelity(c)) is not None and (b := with_it.fidelity(c)) is not None
+        ]
         value = float(np.mean([b.value - a.value for a, b in pairs]))
         squares = [((a.high - a.low) / 2) ** 2 + ((b.high - b.low) / 2) ** 2 for a, b in pairs]
         half = float(np.sqrt(np.sum(squares))) / len(pairs)
