@@ -103,6 +103,7 @@ def run_expanded(
     `probes` asks for the exact probabilities of bit strings by circuit id; see `Job.probe`. `engine` leaves
     no choice. Raises InputError where there is no such engine.
     """
+    _ = session.pool  # its workers start in nobody's time
     began = monotonic()
     planned = plan_routes(session, _distinct(session.simulated), engine)
     circuits = [c for c in planned.circuits if c.id in planned.prepared]
@@ -251,9 +252,11 @@ def _unit(
         "owner": owner,
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
+    # The budget names the work; what it gets is what the pool has, which may be less where memory is short now.
     task = Task(
-        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds, seconds
-    )
+        circuit.id, solve, (request,), allotment.threads, min(allotment.memory_bytes, session.pool.memory_bytes),
+        session.settings.wall_seconds, seconds,
+    )  # fmt: skip
     return session.unit("simulate", parts, task)
 
 
@@ -268,7 +271,6 @@ def _run(
     # A guarded route's seconds are the whole allotment, not a prediction.
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
-    _ = session.pool  # workers start before the clock does, on both sides
     steadiness = time_fixed_work() if timed and not kept else []
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(
