@@ -15,6 +15,7 @@ import pytest
 from qrex.errors import MemoryLimitError
 from qrex.execute import Pool, Task
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES, highest_resident_bytes, resident_bytes
+from qrex.telemetry import UtilizationSampler
 
 MB = 2**20
 
@@ -208,3 +209,46 @@ def test_a_task_may_go_on_as_another_when_it_has_looked(pool):
     assert outcomes["a"].started < outcomes["a"].finished
     refused = pool.run([Task("d", look_too_far, ("d",))])["d"]
     assert refused.value is None and "3 threads" in str(refused.error)
+
+
+def hold(megabytes, seconds, _progress):
+    held = np.ones(megabytes * MB, dtype=np.uint8)
+    time.sleep(seconds)
+    return int(held[-1])
+
+
+def go_on(task, _progress):
+    return replace(task, function=touch, arguments=(20,))
+
+
+def test_each_outcome_says_which_worker_held_what_and_when(pool):
+    began = time.monotonic()
+    one = pool.run([Task("one", touch, (150,), memory_bytes=200 * MB)])["one"]
+    (stretch,) = one.stretches
+    assert stretch.pid != os.getpid() and stretch.pid in {worker.process.pid for worker in pool._workers}
+    assert began <= stretch.started <= stretch.finished <= time.monotonic()
+    assert stretch.peak_bytes - stretch.base_bytes == one.peak_bytes == pytest.approx(150 * MB, rel=0.1)
+    assert stretch.left_bytes < stretch.peak_bytes - 100 * MB
+
+
+def test_a_task_that_went_on_and_one_that_was_stopped_have_their_stretches_too(pool):
+    went_on = pool.run([Task("on", go_on, (Task("on", touch, (20,)),))])["on"]
+    assert went_on.value == 1 and len(went_on.stretches) == 2
+    stopped = pool.run([Task("slow", hold, (150, 60), memory_bytes=200 * MB, wall_seconds=1.0)])["slow"]
+    (stretch,) = stopped.stretches
+    assert stopped.lost and stretch.finished - stretch.started >= 1.0
+    assert stretch.peak_bytes - stretch.base_bytes > 100 * MB and stretch.left_bytes == 0
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_peak_memory_of_a_pool_adds_up_only_what_is_held_together(pool, side_by_side):
+    pool.warm()
+    tasks = [Task(name, hold, (150, 0.4), memory_bytes=200 * MB) for name in "ab"]
+    with UtilizationSampler(cores=2) as sampler:
+        for outcome in pool.run(tasks, side_by_side=side_by_side).values():
+            for stretch in outcome.stretches:
+                sampler.held(stretch)
+    peak = sampler.utilization.peak_memory
+    grown = peak.value - sampler.utilization.samples[0].rss_bytes
+    assert grown == pytest.approx((300 if side_by_side else 150) * MB, abs=40 * MB)
+    assert peak.low >= peak.value - 40 * MB

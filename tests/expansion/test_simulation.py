@@ -6,6 +6,7 @@ import pytest
 from qrex.execute import Task
 from qrex.expansion.session import Session, Settings
 from qrex.expansion.simulation import _run, run_baseline, run_expanded
+from qrex.expansion.tables import classical_table
 from qrex.store import Store
 from qrex.telemetry import SilentProgress
 
@@ -65,3 +66,51 @@ def test_a_budget_above_what_is_free_now_gets_what_is_free(small_workload, manil
         for stage in (run_baseline(short), run_expanded(short, side_by_side=True)):
             (payload,) = stage.payloads.values()
             assert payload["value"]["counts"] and payload["memory_bytes"] < 10**9
+
+
+def test_a_pass_that_was_split_has_no_usage(session, manila, small_workload, tmp_path):
+    circuits = session.workload.circuits[:2]
+    units = [
+        session.unit("test split", {"folder": str(tmp_path), "circuit": circuit.id},
+                     Task(circuit.id, slow_the_first_time, (tmp_path,)))
+        for circuit in circuits
+    ]  # fmt: skip
+    session.runner.run(units[:1])
+    split = _run(session, f"Split {tmp_path}", units, {}, {}, 0.0, side_by_side=False)
+    assert split.utilization is None and len(split.payloads) == 2
+    rows = {row.key: row for row in classical_table(session, split, split)}
+    for key in ("cpu_usage", "peak_memory"):
+        assert rows[key].before is None
+        assert "no figure before: part of that pass was finished in an earlier run" in rows[key].note
+
+
+def test_a_pass_far_under_a_second_has_its_usage_and_memory(session, tmp_path):
+    circuit = session.workload.circuits[0]
+    unit = session.unit("test short", {"folder": str(tmp_path)}, Task(circuit.id, slow_the_first_time, (tmp_path,)))
+    stage = _run(session, f"Short {tmp_path}", [unit], {}, {}, 0.0, side_by_side=False)
+    assert 0.3 <= stage.utilization.wall_seconds < 0.9
+    rows = {row.key: row for row in classical_table(session, stage, stage)}
+    for key in ("cpu_usage", "peak_memory"):
+        assert rows[key].before is not None and "no figure" not in rows[key].note
+    # One of two cores at most, and most of the time nobody's: it sleeps.
+    assert 0 < rows["cpu_usage"].before.value < 0.5
+    assert rows["peak_memory"].before.n == 1
+
+
+def test_figures_without_their_conditions_are_refused(session, tmp_path):
+    circuit = session.workload.circuits[0]
+    unit = session.unit("test refused", {"folder": str(tmp_path)}, Task(circuit.id, slow_the_first_time, (tmp_path,)))
+    stage = _run(session, f"Refused {tmp_path}", [unit], {}, {}, 0.0, side_by_side=False)
+    seen = stage.utilization
+
+    def told(**changed):
+        before = replace(stage, utilization=replace(seen, **changed))
+        rows = {row.key: row for row in classical_table(session, before, stage)}
+        return rows["cpu_usage"], rows["peak_memory"]
+
+    usage, memory = told(samples=seen.samples[:2])
+    assert usage.before is None and "over after 2 readings" in usage.note
+    assert memory.before is not None
+    usage, memory = told(samples=seen.samples[:5], peak_is_sampled=True)
+    assert memory.before is None and "over after 5 readings" in memory.note
+    assert usage.before is not None

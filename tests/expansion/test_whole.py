@@ -77,6 +77,13 @@ def test_axes_of_entanglement_are_in_ebits(summary):
     assert density.key == "layout_density" and bars_for(density).unit == "ebits per qubit"
 
 
+def test_usage_and_memory_are_measured_alike_on_both_sides(summary):
+    for key in ("cpu_usage", "peak_memory"):
+        sides = comparison(summary, key)
+        assert sides.before.method == sides.after.method
+        assert sides.before.source == sides.after.source == "host"
+
+
 def test_every_figure_names_a_definition_that_exists(summary):
     assert unknown_definitions(summary) == {}
 

@@ -54,6 +54,45 @@ def test_children_that_start_and_end_are_counted():
     assert max(s.processes for s in u.samples) >= 2
 
 
+CLOCKED = """
+import time
+while input():
+    began = time.process_time()
+    while time.process_time() < began + 0.033: pass
+    print(time.process_time(), flush=True)
+"""
+
+
+def test_a_pass_of_a_few_ticks_is_accounted_in_full():
+    child = subprocess.Popen([sys.executable, "-c", CLOCKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def work():
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        return float(child.stdout.readline())
+
+    first = work()
+    own = time.process_time()
+    with UtilizationSampler(cores=2) as sampler:
+        last = work()
+    own = time.process_time() - own
+    child.communicate("\n")
+    u = sampler.utilization
+    # By the child's own clock, which began a little before; and whatever this process did meanwhile.
+    assert last - first >= 0.033
+    assert last - first - 0.002 <= u.cpu_seconds <= last - first + own + 0.002
+    assert u.busy.value == pytest.approx(u.cpu_seconds / (2 * u.wall_seconds), rel=1e-6)
+    assert u.busy.low <= u.busy.value - 0.5 * u.busy.detail["open_seconds"] / (2 * u.wall_seconds)
+    assert u.cpu_seconds == pytest.approx(u.busy.detail["tick_cpu_seconds"], abs=2 * 2 * TICK + 0.005)
+
+
+def test_short_work_is_sampled_in_between():
+    with UtilizationSampler(cores=1) as sampler:
+        time.sleep(0.1)
+    assert len(sampler.utilization.samples) >= 4
+    assert sampler.utilization.samples[1].at_seconds < 0.05
+
+
 def test_pool_whose_workers_are_replaced():
     with (
         UtilizationSampler(cores=2) as sampler,

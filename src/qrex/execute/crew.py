@@ -24,6 +24,7 @@ from qrex.errors import QrexError
 from qrex.execute.memory import WORKER_BYTES, highest_resident_bytes, resident_bytes
 from qrex.execute.task import Grant, Outcome, Task
 from qrex.execute.worker import PRELOAD, Figures, serve
+from qrex.telemetry import Stretch
 
 __all__ = ["Assigned", "Heard", "Waiting", "Worker", "worker_context"]
 
@@ -36,13 +37,14 @@ _FAULTS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL)
 @dataclass(slots=True)
 class Waiting:
     """A task that is not done: pickled once, however often it is sent. `spent`: seconds and peak of tasks that
-    it went on from, and when the first of them began."""
+    it went on from; when the first of them began, and what each held."""
 
     task: Task
     payload: bytes | None = None
     began: float | None = None
     spent_seconds: float = 0.0
     spent_peak_bytes: int = 0
+    stretches: tuple[Stretch, ...] = ()
 
     def pickled(self) -> bytes:
         if self.payload is None:
@@ -62,13 +64,14 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`assigned` ended with `value` or `error`; or, where `figures` is None, it has done `fraction`."""
+    """`assigned` ended with `value` or `error` in process `pid`; where `figures` is None, it has done `fraction`."""
 
     assigned: Assigned
     fraction: float = 1.0
     value: Any = None
     error: QrexError | None = None
     figures: Figures | None = None
+    pid: int = 0
 
     @property
     def goes_on(self) -> bool:
@@ -79,7 +82,13 @@ class Heard:
         before, figures = self.assigned.waiting, self.figures
         began = figures.started if before.began is None else before.began
         peak = max(before.spent_peak_bytes, figures.peak_bytes - figures.base_bytes)
-        return Waiting(self.value, None, began, before.spent_seconds + figures.seconds, peak)
+        return Waiting(self.value, None, began, before.spent_seconds + figures.seconds, peak, self._stretches())
+
+    def _stretches(self) -> tuple[Stretch, ...]:
+        told = self.figures
+        assert told is not None  # only what has ended is asked
+        mine = Stretch(self.pid, told.started, told.finished, told.base_bytes, told.peak_bytes, told.resident_bytes)
+        return (*self.assigned.waiting.stretches, mine)
 
     def outcome(self, refusal: QrexError | None = None) -> Outcome:
         waiting, figures = self.assigned.waiting, self.figures
@@ -95,6 +104,7 @@ class Heard:
             peak_rss_bytes=figures.peak_bytes,
             breach=figures.breach,
             grant=self.assigned.grant,
+            stretches=self._stretches(),
         )
 
 
@@ -130,6 +140,11 @@ class Worker:
             process.start()
         theirs.close()
         return cls(process, ours)
+
+    @property
+    def pid(self) -> int:
+        """Its process's id: there since it was started."""
+        return self.process.pid or 0
 
     @property
     def busy(self) -> bool:
@@ -182,7 +197,7 @@ class Worker:
         self.base_bytes, self.began = told.resident_bytes, time.monotonic()
         if not self.batch or self.batch[0][0] != place:
             return None  # taken back when it had just begun: someone else does it as well
-        return Heard(self.batch.popleft()[1], value=value, error=error, figures=told)
+        return Heard(self.batch.popleft()[1], value=value, error=error, figures=told, pid=self.pid)
 
     def hear_all(self) -> list[Heard]:
         """All that it has sent and that was not heard yet, its death included."""
@@ -194,7 +209,7 @@ class Worker:
 
     @property
     def resident_now(self) -> int:
-        return resident_bytes(self.process.pid)
+        return resident_bytes(self.pid)
 
     def left_seconds(self, now: float) -> float:
         """What it is expected to take still; where it has taken longer than predicted, a tenth of that again."""
@@ -207,6 +222,7 @@ class Worker:
     ) -> Outcome:
         """The outcome of the task that it was running when it ended, having held `highest_bytes` at most."""
         now, waiting = time.monotonic(), assigned.waiting
+        held = Stretch(self.pid, self.began, now, self.base_bytes, max(self.base_bytes, highest_bytes), 0)
         return Outcome(
             id=waiting.task.id,
             value=None,
@@ -220,11 +236,12 @@ class Worker:
             lost=lost,
             breach=breach,
             grant=assigned.grant,
+            stretches=(*waiting.stretches, held),
         )
 
     def end(self) -> int:
         """Kill it; returns the most it has held."""
-        highest = highest_resident_bytes(self.process.pid)
+        highest = highest_resident_bytes(self.pid)
         self.process.kill()
         self.process.join()
         return highest

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 from qrex.errors import QrexError
+from qrex.telemetry import Stretch
 
 __all__ = ["Grant", "Grantable", "Outcome", "Task"]
 
@@ -64,7 +65,8 @@ class Outcome:
     small task may say nothing. `lost`: the worker died or was stopped, so that the same task might end otherwise
     another time. `breach`: it ended for want of memory, because a limit was enforced, because the engine refused to
     pass it, or because it died or failed under the limit in a way that native code does then; with more memory,
-    or elsewhere, it may succeed.
+    or elsewhere, it may succeed. `stretches`: which worker held what meanwhile, one for each task that it went on
+    as.
     """
 
     id: str
@@ -79,3 +81,4 @@ class Outcome:
     lost: bool = False
     breach: bool = False
     grant: Grant = Grant(1, 0)
+    stretches: tuple[Stretch, ...] = ()

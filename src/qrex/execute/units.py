@@ -18,6 +18,7 @@ from typing import Any
 from qrex.execute.pool import Pool
 from qrex.execute.task import Outcome, Task
 from qrex.store import NewUnit, Store, content_key
+from qrex.telemetry import Stretch
 
 __all__ = ["UnitRunner", "WorkUnit"]
 
@@ -76,6 +77,7 @@ class UnitRunner:
         *,
         side_by_side: bool = True,
         on_running: Callable[[Mapping[str, float]], None] = lambda _began: None,
+        on_held: Callable[[Stretch], None] = lambda _stretch: None,
     ) -> dict[str, dict[str, Any]]:
         """Payload per task id: {"value", "error", "error_type", "seconds", "start", "finish", "peak_bytes",
         "base_rss_bytes", "peak_rss_bytes", "threads", "memory_bytes", "lost", "breach", "session", "kept"}.
@@ -85,7 +87,7 @@ class UnitRunner:
         `start` and `finish` are seconds since this call began; the others are those of `Outcome`, `threads` and
         `memory_bytes` what was granted. `kept` says that it came from the store. An error is kept as well where it
         is the engine's verdict on the circuit; a worker that died, or was stopped at its time limit, leaves
-        nothing, and the unit is tried again next time.
+        nothing, and the unit is tried again next time. `on_held` is told what workers held in each run of now.
         """
         keys = {unit.task.id: unit.key for unit in units}
         found = self.store.units(list(keys.values()))
@@ -103,6 +105,8 @@ class UnitRunner:
 
         def keep(outcome: Outcome) -> None:
             payload = _payload(outcome, began)
+            for stretch in outcome.stretches:
+                on_held(stretch)
             if not outcome.lost:
                 kind = todo[outcome.id].kind
                 writer.keep(NewUnit(keys[outcome.id], kind, payload, self.session))

@@ -52,9 +52,11 @@ _WANT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate", "unable to a
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one task: when it began (`time.monotonic`), what it took, and what the process held."""
+    """Of one task: when it began and when its memory was given back (`time.monotonic`), what it took, and what the
+    process held before, at most, and after."""
 
     started: float
+    finished: float
     seconds: float
     base_bytes: int
     peak_bytes: int
@@ -119,7 +121,8 @@ def _run(place: int, grant: Grant, payload: bytes, connection: Connection) -> No
     if resident_bytes() > base + _GROWN_BYTES:
         gc.collect()
         return_freed_memory()
-    figures = Figures(started, seconds, base, max(base, peak), resident_bytes(), breach)
+    left = resident_bytes()
+    figures = Figures(started, time.monotonic(), seconds, base, max(base, peak), left, breach)
     connection.send(("ended", place, figures))
     connection.send_bytes(answer)
 

@@ -38,6 +38,8 @@ __all__ = [
 
 BASELINE_ENGINE = "aer-automatic"
 _STAGE_KIND = "simulation stage"
+_WATCHED = "CPU clocks, high-water marks"
+"""How a pass is measured: one that was measured otherwise is not set beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | Non
 
 def _pass_id(circuits: Sequence[Circuit]) -> str:
     """When a circuit began and ended is told from the start of its pass, so it means nothing in another one."""
-    return content_key("pass", {"circuits": sorted(circuit.id for circuit in circuits)})
+    return content_key("pass", {"circuits": sorted(circuit.id for circuit in circuits), "watched": _WATCHED})
 
 
 def _distinct(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
@@ -266,24 +268,27 @@ def _run(
 ) -> SimulationStage:  # fmt: skip
     routes = {name: found.plan for name, found in prepared.items()}
     names = {circuit.id: circuit.name for circuit in session.simulated}
-    key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units]})
+    key = content_key(_STAGE_KIND, {"title": title, "units": [unit.key for unit in units], "watched": _WATCHED})
     kept = session.store.unit(key)
     # A guarded route's seconds are the whole allotment, not a prediction.
     certain = [chosen.cost.seconds for chosen in routes.values() if not chosen.guarded]
     expected = sum(certain) if certain and len(certain) == len(routes) else None
+    _ = session.pool  # workers start before the clock does, on both sides
     steadiness = time_fixed_work() if timed and not kept else []
     with session.stage(title, len(units), expected) as stage, UtilizationSampler(cores=session.cores) as sampler:
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side,
             on_running=shows_running(stage, names),
+            on_held=sampler.held,
         )  # fmt: skip
         if elsewhere is not None:
             # A breach that only the end of its process stopped: what the engine itself notices is retried there.
             again = [elsewhere(name) for name, payload in payloads.items() if payload["lost"] and payload["breach"]]
             if any(again):
                 payloads |= session.runner.run(
-                    [unit for unit in again if unit], side_by_side=side_by_side, on_running=shows_running(stage, names)
-                )
+                    [unit for unit in again if unit], side_by_side=side_by_side,
+                    on_running=shows_running(stage, names), on_held=sampler.held,
+                )  # fmt: skip
     if kept:
         record = kept.payload
     else:
@@ -308,8 +313,9 @@ def _record(
     spans: dict[str, float] = {}
     for payload in payloads.values():
         spans[payload["session"]] = max(spans.get(payload["session"], 0.0), payload["finish"])
-    # What was finished in an earlier session was not watched by this one's sampler.
-    watched = any(not payload["kept"] for payload in payloads.values())
+    # What was finished in an earlier session was not watched by this one's sampler, and usage of the rest is not
+    # that of the same workload.
+    watched = bool(payloads) and not any(payload["kept"] for payload in payloads.values())
     return {
         "makespan_seconds": sum(spans.values()) + decision_seconds,
         "decision_seconds": decision_seconds,

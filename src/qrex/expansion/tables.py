@@ -5,6 +5,8 @@ In: the stages and figures of both sides. Out: `Comparison`s in the order of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.makespan import makespan_rows
@@ -16,7 +18,8 @@ from qrex.measure.coherence_result import WindowCoherence, closure
 
 __all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table"]
 
-_FEWEST_SAMPLES = 5  # a shorter pass says nothing of how busy it was
+_FEWEST_READINGS = 3  # begin, end and one between: usage is defined as sampled
+_FEWEST_SAMPLES = 6  # of memory, where samples are all there is
 _USAGE, _MEMORY, _STORAGE = "cpu-and-gpu-usage", "effective-memory", "effective-storage"
 _Q, _E = "q-quantum-coherence", "e-entanglement-density"
 
@@ -24,25 +27,53 @@ _Q, _E = "q-quantum-coherence", "e-entanglement-density"
 def classical_table(
     session: Session, before: SimulationStage, after: SimulationStage
 ) -> tuple[Comparison, ...]:
-    def of(stage: SimulationStage, name: str) -> Measurement | None:
-        seen = stage.utilization
-        return getattr(seen, name) if seen and len(seen.samples) > _FEWEST_SAMPLES else None
-
     gpu = "no figure: the engines of this version do not use a GPU" if session.host.gpus else "this host has no GPU"
     return (
         Comparison("memory", "Effective memory", None, None, "higher", _MEMORY,
                    "the tiered engine is not built yet", "32 GB → 320 GB"),
         Comparison("storage", "Effective storage", None, None, "higher", _STORAGE,
                    "state snapshots are not built yet", "500 GB → 5000 GB"),
-        Comparison("cpu_usage", "CPU usage", of(before, "busy"), of(after, "busy"), "neither", _USAGE,
-                   f"simulated part, of {session.cores} cores{_machine(before, after)}; read it beside the makespan: "
-                   "usage alone rewards waste",
+        Comparison("cpu_usage", "CPU usage", _usage(before), _usage(after), "neither", _USAGE,
+                   f"simulated part while it ran, of {session.cores} cores{_machine(before, after)}; read it beside "
+                   f"the makespan: usage alone rewards waste{_why(_usage_refused, before, after)}",
                    "65 % → 78 %"),
         Comparison("gpu_usage", "GPU usage", None, None, "neither", _USAGE, gpu, "72 % → 89 %"),
         *makespan_rows(before, after, _others(before, after)),
-        Comparison("peak_memory", "Peak memory of simulations", of(before, "peak_memory"),
-                   of(after, "peak_memory"), "neither", _USAGE, "resident, all processes together"),
+        Comparison("peak_memory", "Peak memory of simulations", _peak_memory(before),
+                   _peak_memory(after), "neither", _USAGE,
+                   f"resident, all processes together{_why(_memory_refused, before, after)}"),
     )  # fmt: skip
+
+
+def _usage_refused(stage: SimulationStage) -> str:
+    """Why no usage is told of this pass; "" where it is."""
+    return _unwatched(stage, _FEWEST_READINGS)
+
+
+def _memory_refused(stage: SimulationStage) -> str:
+    seen = stage.utilization
+    return _unwatched(stage, _FEWEST_SAMPLES if seen is not None and seen.peak_is_sampled else 0)
+
+
+def _unwatched(stage: SimulationStage, fewest: int) -> str:
+    seen = stage.utilization
+    if seen is None:
+        return "part of that pass was finished in an earlier run" if stage.payloads else "no circuit ran"
+    count = len(seen.samples)
+    return "" if count >= fewest else f"that pass was over after {count} readings, {fewest} are asked"
+
+
+def _usage(stage: SimulationStage) -> Measurement | None:
+    return stage.utilization.busy if stage.utilization and not _usage_refused(stage) else None
+
+
+def _peak_memory(stage: SimulationStage) -> Measurement | None:
+    return stage.utilization.peak_memory if stage.utilization and not _memory_refused(stage) else None
+
+
+def _why(refused: Callable[[SimulationStage], str], before: SimulationStage, after: SimulationStage) -> str:
+    sides = (("before", before), ("after", after))
+    return "".join(f"; no figure {side}: {why}" for side, stage in sides if (why := refused(stage)))
 
 
 def _machine(before: SimulationStage, after: SimulationStage) -> str:

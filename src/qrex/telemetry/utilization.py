@@ -1,13 +1,17 @@
 """How busy a stretch of work kept its cores, how much memory it held, what it read and wrote.
 
 In: whatever runs inside ``with UtilizationSampler() as sampler:``, worker processes that start and end
-included. Out: `sampler.utilization`, with the busy fraction and peak memory as Measurements, and the
-samples behind them.
+included, and, for those that run jobs, what each job held (`UtilizationSampler.held`). Out: `sampler.utilization`,
+with the busy fraction and peak memory as Measurements, and the samples behind them.
 
 The busy fraction is CPU time over (cores × wall time), from the operating system's own accounting at both
-ends, so sampling error does not enter it; its interval is a circular block bootstrap over the samples and
-says how steady the load was. Cost: one reading of /proc per sample in a thread; the pause between samples
-stretches where needed to keep that under 1 % of one core. Reference: Politis and Romano, "A circular block-
+ends, so sampling error does not enter it and it holds for work of any length; its interval is a circular block
+bootstrap over the samples, which says how steady the load was, and never narrower than what the accounting leaves
+open. Peak memory is from the kernel's high-water marks, started anew at the beginning (see `peak_memory`); the
+samples say only what was seen.
+
+Cost: one reading of /proc per sample in a thread; the pause between samples starts short, for work that is, and
+stretches to where all readings take under 1 % of one core. Reference: Politis and Romano, "A circular block-
 resampling procedure for stationary data" (1992).
 """
 
@@ -25,15 +29,19 @@ from typing import Any
 import psutil
 
 from qrex.evidence import Measurement
+from qrex.telemetry.memory_watch import MemoryWatch
+from qrex.telemetry.peak_memory import Stretch
 from qrex.telemetry.process_tree import TreeUsage, read_tree
 
 __all__ = ["Sample", "Utilization", "UtilizationSampler", "block_bootstrap_ratio"]
 
 _OVERHEAD = 0.008  # of one core
+_FIRST_PAUSE_SECONDS = 0.005  # the next ones are each twice as long, up to the usual one
 _LONGEST_PAUSE_SECONDS = 0.5
 _PSS_EVERY = 5
 _PSS_SECONDS = 0.004  # dearer than this, the proportional size is read no more
 _REPLICATES = 1000
+_TICK_SECONDS = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,9 @@ class Utilization:
     """What one stretch of work used.
 
     `busy` is CPU time of the process tree over (`cores` × wall time); `machine_busy` is the same for
-    everything on the machine over all its cores; `peak_memory` is in bytes. `read_bytes` and `written_bytes`
-    are disk traffic of the tree. `overhead_fraction` is the sampler's own CPU time over wall time.
+    everything on the machine over all its cores; `peak_memory` is in bytes, and `peak_is_sampled` where the system
+    could not start high-water marks anew, so that it is no more than what samples happened to see. `read_bytes` and
+    `written_bytes` are disk traffic of the tree. `overhead_fraction` is the sampler's own CPU time over wall time.
     """
 
     wall_seconds: float
@@ -65,6 +74,7 @@ class Utilization:
     busy: Measurement
     machine_busy: Measurement
     peak_memory: Measurement
+    peak_is_sampled: bool
     read_bytes: int
     written_bytes: int
     overhead_fraction: float
@@ -139,7 +149,6 @@ class UtilizationSampler:
         self._seed = seed
         self._stop = threading.Event()
         self._samples: list[Sample] = []
-        self._high_water = 0
         self._overhead_seconds = 0.0
         self._read_pss = True
         self._result: Utilization | None = None
@@ -147,11 +156,14 @@ class UtilizationSampler:
 
     def __enter__(self) -> UtilizationSampler:
         self._pid = os.getpid()
+        self._memory = MemoryWatch(self._pid)
+        began = time.monotonic()
         self._first = read_tree(self._pid)
         self._rusage_first = _rusage_seconds()
         self._machine_first = _machine_busy_seconds()
-        self._started = time.perf_counter()
-        self._keep(self._first, 0.0)
+        self._started = time.monotonic()
+        self._edge_seconds = self._started - began
+        self._keep(self._first, self._started)
         self._thread.start()
         return self
 
@@ -159,8 +171,14 @@ class UtilizationSampler:
         self._stop.set()
         self._thread.join()
         rusage = _rusage_seconds() - self._rusage_first
-        self._take(pss=False)
-        self._result = self._summed_up(rusage)
+        began = time.monotonic()
+        last = self._take(pss=False)
+        self._edge_seconds += time.monotonic() - began
+        self._result = self._summed_up(last, rusage)
+
+    def held(self, stretch: Stretch) -> None:
+        """A job has ended that a process of this tree ran since this began; it started its mark anew for it."""
+        self._memory.held(stretch)
 
     @property
     def latest(self) -> Sample:
@@ -178,7 +196,7 @@ class UtilizationSampler:
 
     def _run(self) -> None:
         count = 0
-        pause = self._pause
+        pause = min(self._pause, _FIRST_PAUSE_SECONDS)
         while not self._stop.wait(pause):
             count += 1
             before = time.thread_time()
@@ -186,21 +204,23 @@ class UtilizationSampler:
             spent = time.thread_time() - before
             self._overhead_seconds += spent
             # Short work must be seen as well: however dear a reading is, there are two a second.
-            pause = max(self._pause, min(spent / _OVERHEAD - spent, _LONGEST_PAUSE_SECONDS))
+            usual = max(self._pause, min(spent / _OVERHEAD - spent, _LONGEST_PAUSE_SECONDS))
+            pause = min(2 * pause, usual)
 
-    def _take(self, pss: bool) -> None:
+    def _take(self, pss: bool) -> TreeUsage:
         started = time.thread_time()
         usage = read_tree(self._pid, pss=pss)
         if pss and (usage.pss_bytes is None or time.thread_time() - started > _PSS_SECONDS):
             self._read_pss = False
-        self._keep(usage, time.perf_counter() - self._started)
+        self._keep(usage, time.monotonic())
+        return usage
 
-    def _keep(self, usage: TreeUsage, at_seconds: float) -> None:
+    def _keep(self, usage: TreeUsage, now: float) -> None:
         first = self._first
-        self._high_water = max(self._high_water, usage.high_water_bytes)
+        self._memory.see(usage.memory, now)
         self._samples.append(
             Sample(
-                at_seconds=at_seconds,
+                at_seconds=now - self._started,
                 cpu_seconds=usage.cpu_seconds - first.cpu_seconds,
                 machine_busy_seconds=_machine_busy_seconds() - self._machine_first,
                 rss_bytes=usage.rss_bytes,
@@ -211,55 +231,56 @@ class UtilizationSampler:
             )
         )
 
-    def _summed_up(self, rusage_seconds: float) -> Utilization:
+    def _summed_up(self, usage: TreeUsage, rusage_seconds: float) -> Utilization:
         samples = self._samples
         last = samples[-1]
         wall = max(last.at_seconds, 1e-9)
         # getrusage is a cross-check only: a worker that lived before this stretch and ended in it brings all
         # its past into RUSAGE_CHILDREN, while the tree's first reading has subtracted that past.
         cpu = max(0.0, last.cpu_seconds)
+        # Rounding of what is told in whole ticks, and what ran while the tree was read at either end.
+        open_seconds = max(self._first.rounded_seconds, usage.rounded_seconds) + self._edge_seconds
         machine_cores = psutil.cpu_count() or self._cores
         return Utilization(
             wall_seconds=wall,
             cores=self._cores,
             cpu_seconds=cpu,
             busy=self._busy(
-                cpu, "cpu_seconds", self._cores, "CPU time of the process tree over cores × wall time",
-                {"sampled_cpu_seconds": last.cpu_seconds, "getrusage_cpu_seconds": rusage_seconds},
+                cpu, "cpu_seconds", self._cores, open_seconds,
+                "CPU time of the process tree, by its processes' own CPU clocks at both ends, over cores × wall time",
+                {
+                    "cpu_seconds": cpu,
+                    "wall_seconds": wall,
+                    "tick_cpu_seconds": usage.tick_seconds - self._first.tick_seconds,
+                    "getrusage_cpu_seconds": rusage_seconds,
+                },
             ),
             machine_busy=self._busy(
-                max(0.0, last.machine_busy_seconds), "machine_busy_seconds", machine_cores,
+                max(0.0, last.machine_busy_seconds), "machine_busy_seconds", machine_cores, 2 * _TICK_SECONDS,
                 "busy time of all cores of the machine over cores × wall time", {},
             ),
-            peak_memory=self._peak(),
+            peak_memory=self._memory.peak([(sample.rss_bytes, sample.pss_bytes) for sample in samples]),
+            peak_is_sampled=not self._memory.by_high_water,
             read_bytes=last.read_bytes,
             written_bytes=last.written_bytes,
             overhead_fraction=self._overhead_seconds / wall,
             samples=tuple(samples),
         )  # fmt: skip
 
-    def _busy(self, total: float, name: str, cores: int, what: str, detail: dict[str, Any]) -> Measurement:
+    def _busy(
+        self, total: float, name: str, cores: int, open_seconds: float, what: str, detail: dict[str, Any]
+    ) -> Measurement:
+        """`open_seconds`: so far may `total` be off; no interval is narrower than that."""
         pairs = list(zip(self._samples, self._samples[1:], strict=False))
         used = [getattr(b, name) - getattr(a, name) for a, b in pairs]
         room = [cores * (b.at_seconds - a.at_seconds) for a, b in pairs]
-        value = total / max(sum(room), 1e-9)
+        whole = max(sum(room), 1e-9)
+        value, off = total / whole, open_seconds / whole
         low, high = block_bootstrap_ratio(used, room, self._seed)
-        # CPU time is counted in whole ticks: no interval is narrower than one tick at each end.
-        tick = 2.0 / os.sysconf("SC_CLK_TCK") / max(sum(room), 1e-9)
-        low, high = max(0.0, min(low, value - tick)), max(value, min(1.0, max(high, value + tick)))
+        low, high = max(0.0, min(low, value - off)), max(value, min(1.0, max(high, value + off)))
         return Measurement(
             value=value, low=low, high=high, unit="", n=len(pairs), seed=self._seed,
-            method=f"{what} ({cores} cores); 95 % interval by circular block bootstrap over n samples",
-            source="host", detail=detail | {"cores": cores},
-        )  # fmt: skip
-
-    def _peak(self) -> Measurement:
-        peak = max(sample.rss_bytes for sample in self._samples)
-        shared_once = [sample.pss_bytes for sample in self._samples if sample.pss_bytes is not None]
-        return Measurement(
-            value=float(peak), low=float(peak), high=float(max(peak, self._high_water)), unit="B",
-            n=len(self._samples), seed=None,
-            method="largest sampled sum of resident memory over the process tree; the upper end adds up each "
-            "process's own high-water mark, which may lie before this stretch",
-            source="host", detail={"peak_pss_bytes": max(shared_once, default=None)},
+            method=f"{what} ({cores} cores); 95 % interval by circular block bootstrap over n samples, no narrower "
+            "than the accounting's own error",
+            source="host", detail=detail | {"cores": cores, "open_seconds": open_seconds},
         )  # fmt: skip
