@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Better", "Comparison", "Measurement", "Source", "Verdict"]
+__all__ = ["LOWER_BOUND", "Better", "Comparison", "Measurement", "Source", "Verdict"]
 
 Source = Literal["hardware", "simulated", "model", "host"]
 """Where a number comes from: a device, a simulated device, a formula, or this computer."""
 
 Better = Literal["higher", "lower", "neither"]
 Verdict = Literal["improved", "worse", "no significant difference", "changed", "not measured"]
+
+
+LOWER_BOUND = "lower_bound"
+"""Key of `Measurement.detail`: true where the figure is at least the value, such as a pass that was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Measurement:
         if not self.method:
             raise ValueError("a measurement names its method")
 
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether the figure is at least the value, nobody knows how much more."""
+        return bool(self.detail.get(LOWER_BOUND))
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -77,13 +86,15 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """Improved, worse or changed only where the 95 % intervals do not overlap; figures without a spread
-        (one sample tells none) only where they also differ by more than 1 %."""
+        (one sample tells none) only where they also differ by more than 1 %. A side that is a lower bound has no
+        upper end: its interval reaches on."""
         if self.before is None or self.after is None:
             return "not measured"
         pointlike = self.before.low == self.before.high or self.after.low == self.after.high
         if pointlike and abs(self.after.value - self.before.value) <= 0.01 * abs(self.before.value):
             return "no significant difference"
-        if self.after.low <= self.before.high and self.before.low <= self.after.high:
+        before_high, after_high = (math.inf if m.is_lower_bound else m.high for m in (self.before, self.after))
+        if self.after.low <= before_high and self.before.low <= after_high:
             return "no significant difference"
         if self.better == "neither":
             return "changed"

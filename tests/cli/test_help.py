@@ -41,6 +41,17 @@ def test_every_option_has_its_words(verb):
     assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
 
 
+def test_time_limits_that_differ_name_each_other():
+    limits = {}
+    for verb in ("expand", "run"):
+        with click.Context(group) as context:
+            command = group.get_command(context, verb)
+        (limits[verb],) = (option for option in command.params if option.name == "time_limit")
+    for verb, other in (("expand", "run"), ("run", "expand")):
+        assert f"`{other}` allows {limits[other].default:g} by default" in limits[verb].help
+        assert limits[verb].show_default
+
+
 def test_help_imports_nothing_heavy():
     program = f"""
 import json, sys

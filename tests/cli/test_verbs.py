@@ -181,7 +181,7 @@ def test_measure_writes_its_three_files_and_measures_nothing_twice(qrex, tmp_pat
     [
         ("tomography", ("--gate", "h"), {"process fidelity of h"}),
         ("coherence", ("--window", "5us", "--window", "40us", "--sequence", "XX"), {"Q, median", "Q, best virtual Z"}),
-        ("entanglement", (), {"E (ebits per qubit)", "E_sim (fired at once)", "link ebits", "Bell witness"}),
+        ("entanglement", (), {"E", "E_sim (fired at once)", "link ebits", "Bell witness"}),
     ],
 )
 def test_the_other_protocols(qrex, tmp_path, protocol, options, figures):
@@ -197,7 +197,7 @@ def test_the_other_protocols(qrex, tmp_path, protocol, options, figures):
         assert medians[1]["value"] < medians[0]["value"]
     if protocol == "entanglement":
         assert len([r for r in found if r["figure"] == "link ebits"]) == 4  # five qubits in a row
-        assert found[0]["value"] <= 4 / 5
+        assert found[0]["value"] <= 4 / 5 and found[0]["unit"] == "ebits per qubit"
 
 
 def test_expand_fails_by_code_4_only_where_a_threshold_was_required(qrex, constants, bell, tmp_path):
@@ -213,6 +213,52 @@ def test_expand_fails_by_code_4_only_where_a_threshold_was_required(qrex, consta
     assert "verify_entanglement_fidelity" in qrex("show", runs[0]["id"]).out
     validated = qrex(*asked)
     assert validated.code == 0 and f"Report: {tmp_path}/out/report.html" in validated.out
+
+
+FEED_FORWARD = """OPENQASM 3.0;
+include "stdgates.inc";
+qubit[2] q; bit[2] c;
+h q[0];
+c[0] = measure q[0];
+if (c[0]) { x q[1]; }
+c[1] = measure q[1];
+"""
+
+
+@pytest.mark.parametrize("target", ["auto", "qpu"])
+def test_control_flow_goes_only_to_a_qpu_that_takes_it(qrex, constants, tmp_path, target):
+    (tmp_path / "feed.qasm").write_text(FEED_FORWARD)
+    asked = ("expand", tmp_path / "feed.qasm", "--shots", 100, "--target", target, "--out", tmp_path / "out")
+    shown = qrex(*asked, "--platform", "fake_guadalupe", "--json")
+    assert shown.code == 0
+    (row,) = shown.json["circuits"]
+    why = "uses if_else, and fake_guadalupe does not take it"
+    if target == "auto":
+        assert row["target"] == "simulate" and row["after"]["outcome"] == "ran" and why in row["after"]["why"]
+        assert why in shown.err and any(why in note for note in shown.json["notes"])
+    else:
+        assert row["target"] == "qpu" and why in row["before"]["why"]
+        assert row["before"]["outcome"] == row["after"]["outcome"] == "unsupported"
+        run = qrex("run", tmp_path / "feed.qasm", "--engine", "qpu", "--platform", "fake_guadalupe")
+        assert run.code == 3 and why in run.out
+
+
+def test_expand_exits_1_where_a_run_after_failed(qrex, constants, tmp_path):
+    (tmp_path / "volume.qasm").write_text(_random_circuit(24, 40))
+    (tmp_path / "host_only.toml").write_text('name = "host only"\n')
+    asked = ("expand", tmp_path / "volume.qasm", "--platform", tmp_path / "host_only.toml", "--shots", 10, "-q")
+    shown = qrex(*asked, "--time-limit", 0.2, "--out", tmp_path / "out")
+    assert shown.code == 1 and "1 of 1 circuit runs failed: volume on " in shown.err
+    assert "took longer than 200 ms" in shown.err and (tmp_path / "out" / "report.html").exists()
+
+
+def test_expand_says_first_what_it_may_use(qrex, constants, bell, tmp_path):
+    (tmp_path / "host_only.toml").write_text('name = "host only"\n')
+    asked = ("expand", bell, "--platform", tmp_path / "host_only.toml", "--shots", 111, "--out", tmp_path / "out")
+    limited = qrex(*asked, "--memory", "1.5GB", "--cores", 1).err.splitlines()
+    assert limited[0] == "may use up to 1.5 GB of memory and 1 thread; limit with --memory, --cores"
+    assert re.match(r"may use up to [\d.]+ GB of memory and \d+ threads?; limit", qrex(*asked).err)
+    assert "may use" not in qrex(*asked).err, "nothing is run again"
 
 
 def test_constants_are_measured_for_every_engine(constants):

@@ -115,6 +115,18 @@ def count_and_double(path, number, _progress):
     return 2 * number
 
 
+def test_what_is_running_is_told_with_its_beginning(tmp_path):
+    told = []
+    with Store(tmp_path / "s.db") as store, Pool(1, GB) as pool:
+        units = [WorkUnit("t", {"n": n}, Task(f"t{n}", sleep, (0.4,))) for n in range(2)]
+        before = time.monotonic()
+        UnitRunner(store, pool).run(units, on_running=lambda began: told.append(dict(began)), side_by_side=False)
+    running = [began for began in told if began]
+    assert [name for name, _ in itertools.groupby(next(iter(began)) for began in running)] == ["t0", "t1"]
+    first, second = (next(began[name] for began in running if name in began) for name in ("t0", "t1"))
+    assert before <= first <= second - 0.4
+
+
 def test_units_are_done_once(pool, tmp_path):
     calls = tmp_path / "calls"
     units = [

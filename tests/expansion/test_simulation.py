@@ -8,7 +8,7 @@ from qrex.circuits import Workload, circuit_from_qiskit
 from qrex.execute import Task
 from qrex.expansion import simulation
 from qrex.expansion.session import Session, Settings
-from qrex.expansion.simulation import _run, run_baseline
+from qrex.expansion.simulation import _run, run_baseline, run_expanded
 from qrex.expansion.tables import classical_table
 from qrex.store import Store
 from qrex.telemetry import SilentProgress
@@ -59,6 +59,16 @@ def test_a_timed_pass_takes_nothing_from_another_workloads_pass(session, manila,
     assert alone.makespan_seconds == payload["finish"]
     assert all(p["kept"] for p in run_baseline(session).payloads.values())
     assert run_baseline(session).makespan_seconds == whole.makespan_seconds
+
+
+def test_a_budget_above_what_is_free_now_gets_what_is_free(small_workload, manila, store_path, monkeypatch):
+    part = replace(small_workload, circuits=small_workload.circuits[:1])
+    settings = Settings(seed=1, shots=123, memory_bytes=2 * 10**9, cores=1)
+    with Store(store_path) as store, Session(part, manila, settings, store, SilentProgress()) as short:
+        monkeypatch.setattr(Session, "usable_bytes", 10**9)
+        for stage in (run_baseline(short), run_expanded(short, side_by_side=True)):
+            (payload,) = stage.payloads.values()
+            assert payload["value"]["counts"] and payload["memory_bytes"] < 10**9
 
 
 def test_a_pass_that_was_split_has_no_usage(session, manila, small_workload, tmp_path):

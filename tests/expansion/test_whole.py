@@ -11,6 +11,7 @@ from qrex.errors import InputError
 from qrex.expansion import Expansion, resource_expansion
 from qrex.platform import Platform
 from qrex.report import Summary
+from qrex.report.bars import bars_for
 from qrex.report.definitions import unknown_definitions
 
 
@@ -67,6 +68,13 @@ def test_device_figures_lie_where_the_calibration_puts_them(summary, manila):
     coherence = comparison(summary, "coherence").before
     assert coherence.low <= 0.68 + 0.03 and coherence.high >= 0.68 - 0.03
     assert comparison(summary, "rb_two_qubit").before.value > comparison(summary, "rb_one_qubit").before.value
+
+
+def test_axes_of_entanglement_are_in_ebits(summary):
+    assert bars_for(comparison(summary, "entanglement")).unit == "ebits per qubit"
+    assert bars_for(comparison(summary, "entanglement_rate")).unit == "ebits per qubit per µs"
+    density = mechanism(summary, "reconfigure_trap_layout").contributions[-1]
+    assert density.key == "layout_density" and bars_for(density).unit == "ebits per qubit"
 
 
 def test_usage_and_memory_are_measured_alike_on_both_sides(summary):

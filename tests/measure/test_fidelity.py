@@ -76,13 +76,22 @@ def test_cross_entropy_is_unbiased_for_white_noise(weight, rng):
     assert values.std() == pytest.approx(np.mean([m.detail["standard_error"] for m in found]), rel=0.2)
 
 
+def test_a_perfect_samplers_cross_entropy_lies_in_its_stated_interval_19_times_of_20(rng):
+    ideal = porter_thomas(rng, 10)
+    found = [linear_xeb(sample(rng, ideal, 300, 10), as_dict(ideal, 10), source="simulated") for _ in range(300)]
+    low, high = found[0].detail["perfect_low"], found[0].detail["perfect_high"]
+    assert (low + high) / 2 == pytest.approx(1) and low > 0.5
+    assert 0.91 <= np.mean([low <= m.value <= high for m in found]) <= 0.985
+
+
 def test_the_kind_follows_the_perfect_sampler(rng):
     narrow = porter_thomas(rng, 3)
     run, kind, perfect = fidelity_of_counts(sample(rng, narrow, 2000, 3), as_dict(narrow, 3), 1)
     assert kind == "hellinger" and perfect > 0.99 and run.value > 0.98
     wide = porter_thomas(rng, 12)
     run, kind, perfect = fidelity_of_counts(sample(rng, wide, 2000, 12), as_dict(wide, 12), 1)
-    assert kind == "normalized linear cross-entropy" and perfect < 0.95
+    assert kind == "normalized linear cross-entropy" and perfect == 1
+    assert run.detail["perfect_hellinger"] < 0.95
     assert run.low <= 1 <= run.high
     flat = np.full(2**12, 2.0**-12)
     run, kind, perfect = fidelity_of_counts(sample(rng, flat, 2000, 12), as_dict(flat, 12), 1)

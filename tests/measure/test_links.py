@@ -55,7 +55,11 @@ def test_layer_fidelity_is_the_depolarizing_closed_form(make_target, run_aer):
     # Three classes of one 320 ns gate each.
     assert len(plan.classes) == 3
     assert figures.rate.value == pytest.approx(figures.density.value / 0.96, rel=1e-6)
-    assert figures.rate.unit == "1/µs"
+    units = {name: getattr(figures, name).unit for name in ("density", "simultaneous", "rate", "min_cut")}
+    assert units == {
+        "density": "ebits per qubit", "simultaneous": "ebits per qubit", "rate": "ebits per qubit per µs",
+        "min_cut": "ebits",
+    }  # fmt: skip
     for field in fields(figures):
         measured = getattr(figures, field.name)
         assert not isinstance(measured, Measurement) or json.dumps(measured.to_dict(), allow_nan=False)

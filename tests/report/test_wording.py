@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from qrex.report import Side
 from qrex.report.bars import bars_for, nice_ceiling
 from qrex.report.wording import (
     change_interval_text,
@@ -13,6 +14,7 @@ from qrex.report.wording import (
     clean,
     interval_text,
     number_text,
+    perfect_text,
     value_text,
 )
 
@@ -24,10 +26,14 @@ from qrex.report.wording import (
         (62.3, 1.4, "s", "62.3 s", "[60.9, 63.7]"),
         (0.0042, 0.0005, "s", "4.2 ms", "[3.7, 4.7]"),
         (2.5e9, 0, "B", "2.50 GB", "no spread"),
-        (4.2e-4, 3e-5, "", "0.42 ×10⁻³", "[0.39, 0.45]"),
+        (4.2e-4, 3e-5, "", "420 ×10⁻⁶", "[390, 450]"),
+        (5.0e-8, 1e-9, "", "50.0 ×10⁻⁹", "[49.0, 51.0]"),
+        (2.5e-13, 0, "", "250 ×10⁻¹⁵", "no spread"),
+        (0.0042, 0.0005, "", "0.0042", "[0.0037, 0.0047]"),
         (812, 3, "s", "13.53 min", "[13.48, 13.58]"),
         (0, 0, "", "0", "no spread"),
         (-0.2, 0.1, "", "-0.20", "[-0.30, -0.10]"),
+        (-0.001, 0.061, "", "0.00", "[-0.06, 0.06]"),
     ],
 )
 def test_value_and_interval_share_unit_and_digits(made_up, value, spread, unit, text, interval):
@@ -117,3 +123,57 @@ def test_terminal_prints_every_figure_and_no_markup_of_others(summary, made_up):
     assert "[bold red]x[/]" in text and "\x1b" not in text
     assert "×2.15 improved" in text and "not measured" in text and "[52" not in text
     assert "verify_entanglement_fidelity(3.8): missed" in text
+
+
+def at_least(made_up, value):
+    return made_up.m(value, 1, "s", lower_bound=True)
+
+
+def test_a_lower_bound_is_told_as_at_least(made_up):
+    stopped, ended = at_least(made_up, 34), made_up.m(2, 0.1, "s")
+    fell = made_up.pair("c", "c", stopped, ended, "lower", "")
+    assert (value_text(stopped), interval_text(stopped)) == ("at least 34.0 s", "")
+    assert change_text(fell) == "at least ÷17" and change_interval_text(fell) == ""
+    assert bars_for(fell).before.label == "≥ 34.0" and bars_for(fell).after.label == "2.00"
+    rose = made_up.pair("c", "c", ended, stopped, "lower", "")
+    assert change_text(rose) == "at least ×17" and rose.verdict == "worse"
+
+
+def test_a_lower_bound_on_the_smaller_side_settles_nothing(made_up):
+    stopped, ended = at_least(made_up, 2), made_up.m(34, 1, "s")
+    for before, after in ((stopped, ended), (ended, stopped), (stopped, at_least(made_up, 34))):
+        assert made_up.pair("c", "c", before, after, "lower", "").verdict == "no significant difference"
+    assert change_text(made_up.pair("c", "c", ended, stopped, "lower", "")) == "at most ÷17"
+    assert change_text(made_up.pair("c", "c", stopped, stopped, "lower", "")) == ""
+
+
+def test_verdict_names_the_runs_that_did_not_finish(summary, made_up):
+    rows = made_up.circuits()
+    ran = [row for row in rows if row.before.outcome == row.after.outcome == "ran"]
+    stopped = replace(ran[1], name="qpe", before=replace(ran[1].before, outcome="failed"))
+    told = replace(summary, circuits=(ran[0], stopped)).verdict
+    assert "2 of 2 circuit runs finished, 1 before (not finished before: qpe on the QPU)" in told
+
+
+def test_page_tells_a_lower_bound(made_up, summary):
+    from qrex.report.markdown import render_markdown
+    from qrex.report.render import render_html
+
+    row = made_up.pair("makespan", "Makespan", at_least(made_up, 34), made_up.m(2, 0.1, "s"), "neither", "")
+    page = render_html(replace(summary, classical=(row,)), b"", "c.png")
+    assert "<b>at least 34.0</b>" in page and "at least ÷17" in page and "≥ 34.0" in page
+    assert "**at least 34.0 s**" in render_markdown(replace(summary, classical=(row,)), "c.png")
+
+
+def test_a_perfect_sampler_is_told_with_its_interval_where_that_is_known(made_up):
+    score = made_up.m(0.7, 0.1, perfect_low=0.95, perfect_high=1.05)
+    side = Side("ran", "q", "", fidelity=score, fidelity_kind="normalized linear cross-entropy", perfect_sampler=1.0)
+    assert perfect_text(side) == "perfect sampler 1.000 [0.950, 1.050]"
+    assert perfect_text(replace(side, fidelity=made_up.m(0.7, 0.1), perfect_sampler=0.985)) == "perfect sampler 0.985"
+    assert perfect_text(replace(side, perfect_sampler=None)) == ""
+
+
+def test_small_numbers_share_one_power_of_ten(made_up):
+    small = made_up.pair("e", "e", made_up.m(5e-5, 1e-6), made_up.m(4e-5, 1e-6), "lower", "")
+    bars = bars_for(small)
+    assert (bars.unit, bars.before.label, bars.after.label) == ("×10⁻⁶", "50.0", "40.0")

@@ -15,6 +15,7 @@ from qrex.telemetry import (
     SilentProgress,
     StageAdvanced,
     StageFinished,
+    StageRunning,
     StageStarted,
     TerminalProgress,
     open_progress,
@@ -122,11 +123,48 @@ def test_stages_in_threads_add_up():
 def test_time_left_trusts_the_pace_more_as_work_gets_done():
     assert time_left_seconds(0, 0, 10, None) is None
     assert time_left_seconds(5, 0, 10, 45) == 40
-    assert time_left_seconds(50, 0, 10, 45) == 0  # overdue and no step done: no honest number is larger
+    assert time_left_seconds(50, 0, 10, 45) == 5  # overdue by 5 seconds: as much again
     early, late = time_left_seconds(4, 1, 10, 100), time_left_seconds(36, 9, 10, 100)
     assert early == pytest.approx(0.1 * 40 + 0.9 * 100 - 4)
     assert late == pytest.approx(0.9 * 40 + 0.1 * 100 - 36)
     assert time_left_seconds(30, 5, 10, 20) == 30  # the expectation was overtaken: only the pace counts
+
+
+def test_time_left_runs_down_and_grows_once_it_is_exceeded():
+    # The case of a user: 14 of 15 steps in 58 s, then one that takes a minute: "4.1 s left" stood still.
+    shown = [time_left_seconds(58 + since, 14, 15, None, since_seconds=since) for since in (0, 3, 5, 30, 60)]
+    estimate = 58 / 14
+    assert shown == pytest.approx([estimate, estimate - 3, 5 - estimate, 30 - estimate, 60 - estimate])
+    overdue = [time_left_seconds(t, 0, 10, 45) for t in (45, 60, 90)]
+    assert overdue == [0, 15, 45]
+    assert time_left_seconds(100, 10, 10, 45, since_seconds=20) == 0
+
+
+def test_what_is_running_is_shown_with_its_own_time_and_not_what_has_ended(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream, events = Terminal(), []
+    progress = TerminalProgress(stream, events.append)
+    monkeypatch.setattr(progress, "_start", lambda: None)
+    with progress.stage("Simulate", total=3) as stage:
+        stage.run({"long": 100.0, "short": 100.0})
+        now[0] = 105.0
+        stage.advance(note="short")
+        stage.run({"long": 100.0})
+        stage.run({"long": 100.0})
+        now[0] = 165.0
+        assert stage.running == (("long", 65.0),)
+        progress._refresh(stage)
+        (task,) = progress._display.tasks
+        assert task.fields["note"] == "long for 1 min 05 s"
+        assert task.fields["left"] == "50 s left"  # 10 s were left a minute ago
+        stage.run({"long": 100.0, "b\x1b[2J": 101.0})
+        assert task.fields["note"].startswith("long for 1 min 05 s and 1 more")
+        stage.run({})
+        assert task.fields["note"] == ""
+    told = [event.names for event in events if isinstance(event, StageRunning)]
+    assert told == [("long", "short"), ("long",), ("long", "b\x1b[2J"), ()]
 
 
 @given(
@@ -134,9 +172,10 @@ def test_time_left_trusts_the_pace_more_as_work_gets_done():
     st.floats(0, 100),
     st.none() | st.floats(0.1, 100),
     st.none() | st.floats(0, 1e6),
+    st.none() | st.floats(0, 1e6),
 )
-def test_time_left_is_never_negative(elapsed, done, total, expected):
-    left = time_left_seconds(elapsed, done, total, expected)
+def test_time_left_is_never_negative(elapsed, done, total, expected, since):
+    left = time_left_seconds(elapsed, done, total, expected, since)
     assert left is None or left >= 0
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_SHOTS", "MAX_SHOTS", "Circuit", "Target", "Workload"]
 
 Target = Literal["auto", "simulate", "qpu", "both"]
-"""What is wanted: the exact answer, the device's answer, both, or ("auto") both where a QPU is wide enough."""
+"""What is wanted: the exact answer, the device's answer, both, or ("auto") both where a QPU can run it."""
 
 DEFAULT_SHOTS = 1000
 MAX_SHOTS = 1_000_000_000

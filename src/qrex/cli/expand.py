@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from qrex.cli import options
-from qrex.errors import InputError, ThresholdError
+from qrex.errors import EngineError, InputError, ThresholdError
 
 if TYPE_CHECKING:
     from qrex.report import Summary
 
 __all__ = ["command"]
 
+_NAMED = 3
 
 @click.command("expand", short_help="The main job: measure, expand, measure again, report.")
 @options.workload
@@ -30,7 +31,8 @@ __all__ = ["command"]
 @options.memory
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=120.0, show_default=True,
-              help="Seconds that one simulated circuit may take, on either side.")  # fmt: skip
+              help="Seconds that one simulated circuit may take, on either side; `run` allows 3600 by default, since "
+                   "it runs each once.")  # fmt: skip
 @click.option("--require-coherence", type=click.FloatRange(0, 1), metavar="T",
               help="Exit 4 unless the lower 95 % bound of Q(τ_68) after reaches T.")  # fmt: skip
 @click.option("--require-density", type=click.FloatRange(0), metavar="E",
@@ -64,7 +66,9 @@ def command(
     """Measure WORKLOAD on a platform as it is, expand, measure again, and report before and after.
 
     WORKLOAD is a folder, OpenQASM files, or - for standard input. The same command again does no work twice;
-    one that was stopped goes on where it was. A file that cannot be read is listed in the report.
+    one that was stopped goes on where it was. A file that cannot be read is listed in the report. Exit 1 where a
+    run after the expansion failed; what only the baseline did not finish, and what is unsupported, are rows of the
+    report. Exit 4 goes before 1.
     """
     from qrex.cli.opening import open_store, read_workload
     from qrex.expansion import resource_expansion
@@ -102,6 +106,11 @@ def command(
                if row.measured else "not measured")
             for row in missed
         ))  # fmt: skip
+    failed = [row for row in summary.circuits if row.after.outcome == "failed"]
+    if failed:
+        named = "; ".join(f"{row.name} on {row.after.where}: {row.after.why}" for row in failed[:_NAMED])
+        rest = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        raise EngineError(f"{len(failed)} of {len(summary.circuits)} circuit runs failed: {named}{rest}")
 
 
 def _write_metrics(path: str, summary: Summary, store: str | None) -> None:

@@ -17,7 +17,7 @@ from qrex.errors import EngineError, InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task
 from qrex.execute.jobs import COMPILERS, ProtocolRequest, run_protocol
-from qrex.expansion.session import Session
+from qrex.expansion.session import Session, shows_running
 from qrex.measure.batch import MeasureProtocol
 from qrex.measure.bell import BellWitness
 from qrex.measure.coherence import IdleCoherence
@@ -176,10 +176,10 @@ def entanglement(session: Session, shots: int) -> Findings:
     links, bell = results["link quality"], results["Bell witness"]
     figures = links.figures()
     device = "the device"
-    readings = [Reading("E (ebits per qubit)", device, figures.density),
+    readings = [Reading("E", device, figures.density),
                 Reading("E_sim (fired at once)", device, figures.simultaneous)]  # fmt: skip
     if figures.rate is not None:
-        readings.append(Reading("E_rate (per qubit)", device, figures.rate))
+        readings.append(Reading("E_rate (all links)", device, figures.rate))
     witness = median_measurement(
         [m.value for m in bell.values()], errors=[(m.high - m.low) / 2 / Z95 for m in bell.values()],
         n=sum(m.n for m in bell.values()), seed=session.seed_for("measure bell median"), limits=(0, 1),
@@ -188,7 +188,7 @@ def entanglement(session: Session, shots: int) -> Findings:
     readings += [
         Reading("E_F (by fidelity)", device, figures.fidelity_weighted),
         Reading("λ₂ of ebit Laplacian", device, figures.connectivity),
-        Reading("minimum cut (ebits)", device, figures.min_cut),
+        Reading("minimum cut", device, figures.min_cut),
         Reading("Bell witness", f"median of {len(bell)}", witness),
     ]
     from qrex.report.protocol_plots import link_ebits
@@ -229,7 +229,9 @@ def _run(session: Session, shots: int, title: str, plans: Mapping[str, MeasurePr
     else:
         session.start_workers(units)
         with session.stage(title, len(units), _SECONDS_PER_PROTOCOL * len(units) / session.cores) as stage:
-            payloads = session.runner.run(units, lambda name, _payload: stage.advance(1, note=name))
+            payloads = session.runner.run(
+                units, lambda name, _payload: stage.advance(1, note=name), on_running=shows_running(stage, {})
+            )
     results = {}
     for name, plan in plans.items():
         payload = payloads[name]

@@ -35,7 +35,7 @@ QPU = "qpu"
 @options.memory
 @options.scratch
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=3600.0, show_default=True,
-              help="Seconds that one circuit may take.")  # fmt: skip
+              help="Seconds that one circuit may take; `expand` allows 120 by default.")  # fmt: skip
 @options.measure_all
 @options.strict
 @options.store

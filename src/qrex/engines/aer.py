@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Literal
 
@@ -111,10 +112,12 @@ class AerEngine:
                 "matrix_product_state_truncation_threshold": aer_costs.TRUNCATION_THRESHOLD,
             }
         try:
+            began = time.perf_counter()
             if self.method == "automatic":
                 translated = _for_automatic(circuit, options["method"])
             else:
                 translated = _native(circuit, options["method"], job.program)
+            transpile_seconds = time.perf_counter() - began
             progress(0.1)
             if bond_limit is None:
                 result = AerSimulator(**options).run(translated, shots=job.shots).result()
@@ -138,6 +141,7 @@ class AerEngine:
             "method": f"{record.get('method', options['method'])} (Aer)",
             "infidelity": lost,
             "bond_limit": bond_limit,
+            "transpile_seconds": transpile_seconds,
             "sample_seconds": record.get("sample_measure_time"),
         }
         return Counts(_bit_strings(result.data(0).get("counts"), width, job.shots), job.shots, {}, metadata)

@@ -12,7 +12,13 @@ from typing import Any
 
 from qrex.circuits import Circuit
 from qrex.engines.reference import reference_distribution
-from qrex.measure.fidelity import agreement_pvalue, fidelity_of_counts, linear_xeb_of_amplitudes
+from qrex.measure.fidelity import (
+    CROSS_ENTROPY,
+    agreement_pvalue,
+    fidelity_of_counts,
+    linear_xeb_of_amplitudes,
+    perfect_of_kind,
+)
 
 __all__ = ["JudgeRequest", "judge_simulation"]
 
@@ -58,4 +64,4 @@ def _by_amplitudes(counts: Mapping[str, int], request: JudgeRequest) -> dict[str
     if fidelity is None:
         return None
     fidelity = replace(fidelity, method=f"{fidelity.method} against exact amplitudes of qrex's state vector")
-    return {"fidelity": fidelity.to_dict(), "kind": "normalized linear cross-entropy", "perfect": None}
+    return {"fidelity": fidelity.to_dict(), "kind": CROSS_ENTROPY, "perfect": perfect_of_kind(CROSS_ENTROPY, None)}

@@ -93,6 +93,11 @@ class Pool:
         workers = min(self.cores, max(1, self.memory_bytes // (2 * (WORKER_BYTES + SLACK_BYTES))))
         return self.memory_bytes // workers - WORKER_BYTES - SLACK_BYTES
 
+    @property
+    def running(self) -> dict[str, float]:
+        """Ids of the tasks that are going on, and since when (`time.monotonic`)."""
+        return {worker.current.task.id: worker.began for worker in self._busy()}
+
     def close(self) -> None:
         """Stop every worker now; whatever they were doing is lost."""
         for worker in self._workers:

@@ -24,6 +24,7 @@ from qrex.telemetry import Stretch
 __all__ = ["UnitRunner", "WorkUnit", "can_change"]
 
 _FLUSH_SECONDS = 0.2
+_TOLD_SECONDS = 0.2
 
 _VERDICTS = frozenset(error.__name__ for error in (InputError, CircuitError, PlatformError))
 """Errors that the same work meets again; any other may be gone next time, with more memory or a mended engine."""
@@ -85,10 +86,13 @@ class UnitRunner:
         on_done: Callable[[str, Mapping[str, Any]], None] = lambda _id, _payload: None,
         *,
         side_by_side: bool = True,
+        on_running: Callable[[Mapping[str, float]], None] = lambda _began: None,
         on_held: Callable[[Stretch], None] = lambda _stretch: None,
     ) -> dict[str, dict[str, Any]]:
         """Payload per task id: {"value", "error", "error_type", "seconds", "start", "finish", "peak_bytes",
         "base_rss_bytes", "peak_rss_bytes", "threads", "memory_bytes", "lost", "breach", "session", "kept"}.
+
+        `on_running` is told, up to five times a second, the ids of the tasks that are going on and since when.
 
         `start` and `finish` are seconds since this call began; the others are those of `Outcome`, `threads` and
         `memory_bytes` what was granted. `kept` says that it came from the store. An error is kept as well where the
@@ -119,11 +123,21 @@ class UnitRunner:
             payloads[outcome.id] = payload | {"session": self.session, "kept": False}
             on_done(outcome.id, payloads[outcome.id])
 
+        told_at = 0.0
+
+        def tick() -> None:
+            nonlocal told_at
+            writer.write_if_due()
+            now = time.monotonic()
+            if now - told_at >= _TOLD_SECONDS:
+                told_at = now
+                on_running(self.pool.running)
+
         if todo:
             try:
                 self.pool.run(
                     [unit.task for unit in todo.values()], keep, side_by_side=side_by_side,
-                    on_tick=writer.write_if_due,
+                    on_tick=tick,
                 )  # fmt: skip
             finally:
                 writer.write()

@@ -7,7 +7,6 @@ kept apart and compete with nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from qrex.circuits import Circuit
-from qrex.errors import InputError
+from qrex.errors import InfeasibleError, InputError
 from qrex.evidence import Measurement
 from qrex.execute import Task, WorkUnit
 from qrex.execute.jobs import COMPILERS, DeviceRequest, run_on_device
 from qrex.expansion.session import Session
 from qrex.expansion.timing import union_seconds
+from qrex.measure.fidelity import perfect_of_kind
 from qrex.units import format_seconds
 
 __all__ = ["MEASURED", "PILOT", "Configuration", "DeviceStage", "Variant", "compilation_note", "run_device_stages"]
@@ -63,19 +63,31 @@ class DeviceStage:
         value = self.value(circuit)
         return Measurement.from_dict(value["fidelity"]) if value and value["fidelity"] else None
 
-    def mean_fidelity(self, circuits: tuple[Circuit, ...] | None = None) -> Measurement | None:
-        """Mean over circuits; half-widths of the circuits' independent intervals add in squares."""
-        found = [f for c in circuits or self.circuits if (f := self.fidelity(c)) is not None]
-        if not found:
-            return None
+    def fidelity_kind(self, circuit: Circuit) -> str:
+        """Which kind of fidelity the circuit is judged by; "" where it has none."""
+        value = self.value(circuit)
+        return value["fidelity_kind"] if value and value["fidelity"] else ""
+
+    def perfect_sampler(self, circuit: Circuit) -> float | None:
+        """What a perfect sampler scores at the same shots, by the kind of fidelity that the circuit is judged by."""
+        value = self.value(circuit)
+        return perfect_of_kind(value["fidelity_kind"], value["perfect_sampler"]) if value else None
+
+    def mean_fidelity(self, circuits: Sequence[Circuit]) -> Measurement:
+        """Mean over circuits, all judged by one kind; half-widths of their independent intervals add in squares.
+
+        Raises InputError where kinds differ or a circuit has no fidelity: such a mean has no meaning.
+        """
+        kinds = {self.fidelity_kind(circuit) for circuit in circuits}
+        found = [f for circuit in circuits if (f := self.fidelity(circuit)) is not None]
+        if len(kinds) != 1 or len(found) != len(circuits):
+            raise InputError(f"a mean is over fidelities of one kind; these {len(circuits)} circuits have {kinds}")
         value = float(np.mean([f.value for f in found]))
         low = float(np.sqrt(np.sum([(f.value - f.low) ** 2 for f in found]))) / len(found)
         high = float(np.sqrt(np.sum([(f.high - f.value) ** 2 for f in found]))) / len(found)
-        kinds = Counter(self.values[c.id]["fidelity_kind"] for c in circuits or self.circuits if self.fidelity(c))
-        named = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))
         return Measurement(
             value, value - low, value + high, "", sum(f.n for f in found), found[0].seed,
-            f"mean over {len(found)} circuits ({named}); n counts their shots",
+            f"mean over {len(found)} circuit{'s' * (len(found) != 1)}, all by {kinds.pop()}; n counts their shots",
             found[0].source,
         )  # fmt: skip
 
@@ -97,11 +109,13 @@ def run_device_stages(
     session: Session, layout_candidates: int, variants: Sequence[Variant], circuits: tuple[Circuit, ...]
 ) -> dict[Variant, DeviceStage]:
     """Compile `circuits` once and run them under every variant; same shots under all of them, and same seeds
-    under all with the same label."""
+    under all with the same label. One whose control flow the device does not take is not tried."""
     configuration = Configuration(layout_candidates, None)
+    obstacles = {c.id: why for c in circuits if (why := session.qpu.control_flow_obstacle(c.quantum_circuit))}
     units = [
         _unit(session, layout_candidates, variants, circuit)
         for circuit in sorted(circuits, key=lambda c: -c.num_qubits)
+        if circuit.id not in obstacles
     ]
     title = f"QPU workload: {configuration.title}"
     if any(sequence for sequence, _ in variants):
@@ -112,7 +126,7 @@ def run_device_stages(
     payloads = session.run_units(title, units, expected, {circuit.id: circuit.name for circuit in circuits})
     if note := compilation_note(payloads.values(), session.cores):
         session.tell(f"{title}: {note}")
-    failed = {
+    failed = {name: (InfeasibleError.__name__, why) for name, why in obstacles.items()} | {
         name: (payload["error_type"], payload["error"])
         for name, payload in payloads.items()
         if payload["value"] is None

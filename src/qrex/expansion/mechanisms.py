@@ -14,6 +14,7 @@ import numpy as np
 from qrex.circuits import Circuit
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import Configuration, DeviceStage
+from qrex.measure.fidelity import CROSS_ENTROPY, HELLINGER, FidelityKind
 from qrex.measure.statistics import Z95
 from qrex.report import MechanismRow
 
@@ -23,10 +24,10 @@ __all__ = [
     "PairedDifference",
     "choose_per_circuit",
     "decoupling_row",
-    "fidelity_comparison",
+    "fidelity_comparisons",
     "layout_row",
     "merged_stage",
-    "paired_difference",
+    "paired_differences",
 ]
 
 FIDELITY = "fidelity-of-a-run"
@@ -47,49 +48,83 @@ NOT_BUILT = {
 }
 
 
+_KINDS = {HELLINGER: "Hellinger fidelity", CROSS_ENTROPY: "cross-entropy"}
+_SUFFIXES = {HELLINGER: "", CROSS_ENTROPY: "_cross_entropy"}
+
+
+def _by_kind(
+    before: DeviceStage, after: DeviceStage, circuits: Sequence[Circuit]
+) -> dict[FidelityKind, tuple[Circuit, ...]]:
+    """Circuits that both sides judge by one kind: kinds are never mixed into one mean."""
+    found = {
+        kind: tuple(c for c in circuits if before.fidelity_kind(c) == after.fidelity_kind(c) == kind)
+        for kind in _KINDS
+    }
+    return {kind: members for kind, members in found.items() if members}
+
+
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """Mean over circuits of (fidelity with − fidelity without), with its 95 % interval."""
+    """Mean over circuits of (fidelity with − fidelity without), all of one kind, with its 95 % interval."""
 
+    kind: FidelityKind
     value: float
     low: float
     high: float
     circuits: int
 
     def __str__(self) -> str:
-        return f"{self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over {self.circuits} circuits"
+        return (
+            f"{_KINDS[self.kind]} by {self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] over "
+            f"{_counted(self.circuits)}"
+        )
 
 
-def paired_difference(
+def paired_differences(
     without: DeviceStage, with_it: DeviceStage, circuits: Sequence[Circuit]
-) -> PairedDifference | None:
-    """None where no circuit has a fidelity on both sides. Shot noise of the two sides is independent."""
-    pairs = [
-        (a, b)
-        for circuit in circuits
-        if (a := without.fidelity(circuit)) is not None and (b := with_it.fidelity(circuit)) is not None
-    ]
-    if not pairs:
-        return None
-    value = float(np.mean([b.value - a.value for a, b in pairs]))
-    squares = [((a.high - a.low) / 2) ** 2 + ((b.high - b.low) / 2) ** 2 for a, b in pairs]
-    half = float(np.sqrt(np.sum(squares))) / len(pairs)
-    return PairedDifference(value, value - half, value + half, len(pairs))
+) -> tuple[PairedDifference, ...]:
+    """One per kind of fidelity; none where no circuit has a fidelity on both sides. Shot noise of the two sides is
+    independent."""
+    made = []
+    for kind, members in _by_kind(without, with_it, circuits).items():
+        pairs = [
+            (a, b) for c in members if (a := without.fidelity(c)) is not None and (b := with_it.fidelity(c)) is not None
+        ]
+        value = float(np.mean([b.value - a.value for a, b in pairs]))
+        squares = [((a.high - a.low) / 2) ** 2 + ((b.high - b.low) / 2) ** 2 for a, b in pairs]
+        half = float(np.sqrt(np.sum(squares))) / len(pairs)
+        made.append(PairedDifference(kind, value, value - half, value + half, len(pairs)))
+    return tuple(made)
 
 
-def fidelity_comparison(
+def fidelity_comparisons(
     key: str,
     before: DeviceStage,
     after: DeviceStage,
     circuits: Sequence[Circuit],
     note: str = "",
-    title: str = "Mean fidelity on the QPU",
-) -> Comparison:
-    both = tuple(c for c in circuits if before.fidelity(c) is not None and after.fidelity(c) is not None)
-    return Comparison(
-        key, title, before.mean_fidelity(both) if both else None,
-        after.mean_fidelity(both) if both else None, "higher", FIDELITY, note,
+    title: str = "Mean {kind} on the QPU",
+) -> tuple[Comparison, ...]:
+    """One per kind of fidelity; `title` may name the {kind} and count the {circuits}. The key of cross-entropy is
+    `key` and "_cross_entropy". One without figures where no circuit has a fidelity on both sides."""
+    made = tuple(
+        Comparison(
+            key + _SUFFIXES[kind], title.format(kind=_KINDS[kind], circuits=_counted(len(members))),
+            before.mean_fidelity(members), after.mean_fidelity(members), "higher", FIDELITY,
+            "; ".join(filter(None, (note, _perfect_text(after, members)))),
+        )
+        for kind, members in _by_kind(before, after, circuits).items()
     )  # fmt: skip
+    none = "no circuit has a fidelity on both sides"
+    return made or (
+        Comparison(key, title.format(kind="fidelity", circuits=_counted(0)), None, None, "higher", FIDELITY, none),
+    )
+
+
+def _perfect_text(stage: DeviceStage, circuits: Sequence[Circuit]) -> str:
+    scores = [stage.perfect_sampler(circuit) for circuit in circuits]
+    told = [score for score in scores if score is not None]
+    return f"a perfect sampler would score {np.mean(told):.3f}" if len(told) == len(scores) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,25 +201,26 @@ def decoupling_row(
         "circuits_with_pulses": len(filled),
     }
     contributions = (
-        fidelity_comparison("decoupling_fidelity", without, with_it, filled, "every circuit that pulses fit in",
-                            f"Mean fidelity of all {len(filled)} circuits with pulses"),
+        *fidelity_comparisons("decoupling_fidelity", without, with_it, filled, "every circuit that pulses fit in",
+                              "Mean {kind} of {circuits} with pulses"),
         *coherence,
     )
     users = tuple(c for c in with_it.circuits if kept[c.id].configuration.decoupling is not None)
-    difference = paired_difference(without, with_it, filled)
-    if difference is None:
+    differences = paired_differences(without, with_it, filled)
+    if not differences:
         reason = "no idle window of the workload was long enough for a pulse"
     else:
-        reason = f"applied everywhere it would change fidelity by {difference}, paired; "
+        reason = f"applied everywhere it would change {_listed(differences)}, paired; "
         reason += _kept_text(len(users), len(kept))
         if users:
             plain = {c.id: undecoupled[kept[c.id].configuration.layout_candidates] for c in users}
             before, after = merged_stage(users, plain), merged_stage(users, kept)
-            contributions += (
-                fidelity_comparison("decoupling_kept", before, after, users, "before: the same layout, no pulses",
-                                    f"Mean fidelity of the {len(users)} circuits that keep it"),
+            contributions += fidelity_comparisons(
+                "decoupling_kept", before, after, users, "before: the same layout, no pulses",
+                "Mean {kind} of {circuits} kept decoupled",
             )  # fmt: skip
-            reason += f", where it changed fidelity by {paired_difference(before, after, users)}"
+            if changed := paired_differences(before, after, users):
+                reason += f", where it changed {_listed(changed)}"
         if users and not any(c.verdict == "improved" for c in coherence):
             reason += (
                 ". Q of an idle window did not improve, so nothing was refocused; that flipping a qubit also evens out "
@@ -220,17 +256,25 @@ def layout_row(
         "layout_device_seconds", "QPU time of the workload", _device_seconds(without), _device_seconds(with_it),
         "neither", "vqe-and-hhl-runtime", "modelled: shots × (repetition delay + circuit duration)",
     )  # fmt: skip
-    fidelity = fidelity_comparison("layout_fidelity", without, with_it, with_it.circuits)
+    fidelities = fidelity_comparisons("layout_fidelity", without, with_it, with_it.circuits)
     users = sum(option.configuration.layout_candidates > 0 for option in kept.values())
-    difference = paired_difference(without, with_it, with_it.circuits)
+    differences = paired_differences(without, with_it, with_it.circuits)
     reason = f"fixed lattice: {'chose' if users else 'tried'} the best sub-lattice and mapping instead; "
-    if difference is not None:
-        reason += f"applied everywhere it would change fidelity by {difference}, paired; "
+    if differences:
+        reason += f"applied everywhere it would change {_listed(differences)}, paired; "
     reason += _kept_text(users, len(kept))
     return MechanismRow(
         "reconfigure_trap_layout", "Layout on a fixed lattice", "applied" if users else "measured, not applied",
-        reason, tuple(c for c in (fidelity, device_seconds, density) if c is not None), "the baseline", details,
+        reason, tuple(c for c in (*fidelities, device_seconds, density) if c is not None), "the baseline", details,
     )  # fmt: skip
+
+
+def _counted(circuits: int) -> str:
+    return f"{circuits} circuit{'s' * (circuits != 1)}"
+
+
+def _listed(differences: Sequence[PairedDifference]) -> str:
+    return " and ".join(map(str, differences))
 
 
 def _kept_text(users: int, circuits: int) -> str:

@@ -159,7 +159,7 @@ def _mean_density(links: LinkResult, stage: DeviceStage) -> Measurement | None:
         return None
     value, low, high = (float(np.mean([getattr(d, name) for d in densities])) for name in ("value", "low", "high"))
     one = densities[0]
-    return Measurement(value, min(low, value), max(high, value), "", one.n, one.seed,
+    return Measurement(value, min(low, value), max(high, value), one.unit, one.n, one.seed,
                        f"mean over {len(densities)} circuits; {one.method}", one.source)  # fmt: skip
 
 

@@ -121,6 +121,10 @@ class Expansion:
     @cached_property
     def baseline_device(self) -> DeviceStage | None:
         """Qiskit's preset level 1 without decoupling, scheduled; None where no circuit runs on a QPU."""
+        for circuit in self._session.workload.circuits:
+            if circuit.id in self._session.left_to_simulation:
+                why = self._session.left_to_simulation[circuit.id]
+                self._session.tell(f"{circuit.name} is simulated only: it {why}")
         circuits = self._session.on_device
         if not circuits:
             return None
@@ -180,7 +184,8 @@ class Expansion:
         session = self._session
         before, after = self.baseline_simulation, self._after_simulation()
         shots = {c.id: session.shots_of(c) for c in session.workload.circuits}
-        rows = simulation_rows(before, after, judge(session, before, after), self.profiles, shots)
+        rows = simulation_rows(before, after, judge(session, before, after), self.profiles, shots,
+                               session.left_to_simulation)  # fmt: skip
         if self.baseline_device is not None:
             rows += device_rows(self.baseline_device, self._after_device(), self.profiles, shots, session.qpu.name)
         return rows

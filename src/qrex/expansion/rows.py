@@ -6,6 +6,7 @@ In: the stages of both sides. Out: `CircuitRow`s.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from qrex.circuits import Circuit
@@ -16,6 +17,7 @@ from qrex.execute.judging import JudgeRequest, judge_simulation
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import BASELINE_ENGINE, SimulationStage
+from qrex.measure.fidelity import perfect_of_kind
 from qrex.profile import Profile
 from qrex.report import CircuitRow, Side
 
@@ -49,7 +51,9 @@ def simulation_rows(
     judgements: Mapping[str, Mapping[str, Any]],
     profiles: Mapping[str, Profile],
     shots: Mapping[str, int],
+    off_device: Mapping[str, str],
 ) -> tuple[CircuitRow, ...]:
+    """`off_device`: why a circuit that might have run on the QPU as well does not, by circuit id."""
     return tuple(
         CircuitRow(
             circuit.name,
@@ -59,11 +63,17 @@ def simulation_rows(
             profiles[circuit.id].depth,
             "simulate",
             shots[circuit.id],
-            _simulated_side(circuit, before, "before", judgements[circuit.id]),
-            _simulated_side(circuit, after, "after", judgements[circuit.id]),
+            *(
+                _with_reason(_simulated_side(circuit, stage, side, judgements[circuit.id]), off_device.get(circuit.id))
+                for stage, side in ((before, "before"), (after, "after"))
+            ),
         )
         for circuit in before.circuits
     )
+
+
+def _with_reason(side: Side, off_device: str | None) -> Side:
+    return replace(side, why=f"{side.why}; not on the QPU: {off_device}") if off_device else side
 
 
 _LEAST_TOLD_BYTES = 1_000_000
@@ -100,7 +110,7 @@ def _simulated_side(
         "ran", engine, why, payload["seconds"], value["predicted_seconds"],
         _told(payload["peak_bytes"]), value["predicted_bytes"], None,
         Measurement.from_dict(judged["fidelity"]) if judged else None,
-        judged["kind"] if judged else "", judged["perfect"] if judged else None,
+        judged["kind"] if judged else "", perfect_of_kind(judged["kind"], judged["perfect"]) if judged else None,
     )  # fmt: skip
 
 
@@ -131,7 +141,7 @@ def _device_side(circuit: Circuit, stage: DeviceStage, qpu_name: str) -> Side:
     value = stage.value(circuit)
     if value is None:
         kind, message = stage.errors[circuit.id]
-        return Side("unsupported" if kind == "InfeasibleError" else "failed", qpu_name, message)
+        return Side("unsupported" if kind in _DOES_NOT_FIT else "failed", qpu_name, message)
     qubits = ", ".join(map(str, value["used_qubits"]))
     choice = value["choice"].get("layout", {}).get("reason", "Qiskit preset level 1, as a plain user compiles")
     why = (
@@ -144,5 +154,5 @@ def _device_side(circuit: Circuit, stage: DeviceStage, qpu_name: str) -> Side:
         why += "; " + "; ".join(value["notes"])
     return Side(
         "ran", qpu_name, why, value["run_seconds"], None, None, None, value["device_seconds"],
-        stage.fidelity(circuit), value["fidelity_kind"], value["perfect_sampler"],
+        stage.fidelity(circuit), value["fidelity_kind"], stage.perfect_sampler(circuit),
     )  # fmt: skip

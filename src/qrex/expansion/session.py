@@ -33,10 +33,10 @@ from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
 from qrex.store import Store
-from qrex.telemetry import StageProgress
+from qrex.telemetry import Stage, StageProgress
 from qrex.units import format_bytes
 
-__all__ = ["Session", "Settings", "keep_probe"]
+__all__ = ["Session", "Settings", "keep_probe", "shows_running"]
 
 _Kind = TypeVar("_Kind")
 
@@ -143,6 +143,12 @@ class Session:
         return asked
 
     @property
+    def usable_bytes(self) -> int:
+        """What all runs together get now: the budget may come from a probe of days ago, and no more than is free now
+        is promised."""
+        return min(self.memory_bytes, psutil.virtual_memory().available)
+
+    @property
     def room_bytes(self) -> int:
         """What one run may use when it has all the memory: what a worker holds itself is not its to use."""
         return max(0, self.memory_bytes - self.process_bytes)
@@ -220,14 +226,26 @@ class Session:
 
     @property
     def on_device(self) -> tuple[Circuit, ...]:
-        """Circuits whose answer by the device is wanted; "auto" means that it fits."""
+        """Circuits whose answer by the device is wanted; "auto" means that it fits, control flow included."""
         if self.qpu is None:
             return ()
         return tuple(
             c
             for c in self.workload.circuits
-            if c.target in ("qpu", "both") or (c.target == "auto" and c.num_qubits <= self.qpu.num_qubits)
+            if c.target in ("qpu", "both") or (self._narrow_auto(c) and c.id not in self.left_to_simulation)
         )
+
+    @cached_property
+    def left_to_simulation(self) -> dict[str, str]:
+        """Why "auto" circuits that are narrow enough for the QPU are not run there, by circuit id."""
+        if self.qpu is None:
+            return {}
+        found = {c.id: self.qpu.control_flow_obstacle(c.quantum_circuit) for c in self.workload.circuits
+                 if self._narrow_auto(c)}  # fmt: skip
+        return {name: why for name, why in found.items() if why}
+
+    def _narrow_auto(self, circuit: Circuit) -> bool:
+        return circuit.target == "auto" and circuit.num_qubits <= self.qpu.num_qubits
 
     def shots_of(self, circuit: Circuit) -> int:
         return self.settings.shots or circuit.shots
@@ -242,8 +260,7 @@ class Session:
     @cached_property
     def pool(self) -> Pool:
         """No worker runs until there is something to run; see `start_workers`."""
-        # The budget may come from a probe of days ago: never promise more than is free now.
-        return Pool(self.cores, min(self.memory_bytes, psutil.virtual_memory().available), warm_engines)
+        return Pool(self.cores, self.usable_bytes, warm_engines)
 
     def start_workers(self, units: Sequence[WorkUnit]) -> int:
         """Have warm workers for those of `units` that are not kept; returns how many these are."""
@@ -271,7 +288,10 @@ class Session:
             return self.runner.run(units)
         shown = names or {}
         with self.stage(title, len(units), expected_seconds) as stage:
-            return self.runner.run(units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)))
+            return self.runner.run(
+                units, lambda name, _payload: stage.advance(1, note=shown.get(name, name)),
+                on_running=shows_running(stage, shown),
+            )  # fmt: skip
 
     def tell(self, note: str) -> None:
         """Show `note` now and in the report."""
@@ -285,6 +305,11 @@ class Session:
         with self.progress.stage(title, total=total, expected_seconds=expected_seconds) as stage:
             yield stage
         self.timings[title] = self.timings.get(title, 0.0) + monotonic() - began
+
+
+def shows_running(stage: Stage, names: Mapping[str, str]) -> Callable[[Mapping[str, float]], None]:
+    """What `UnitRunner.run` tells of running tasks, shown by name in `stage`."""
+    return lambda began: stage.run({names.get(key, key): since for key, since in began.items()})
 
 
 def keep_probe(store: Store, scratch_dir: str | None) -> Host:

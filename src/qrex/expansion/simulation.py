@@ -26,7 +26,7 @@ from qrex.execute.jobs import COMPILERS
 from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
 from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.refusals import refusal
-from qrex.expansion.session import Session
+from qrex.expansion.session import Session, shows_running
 from qrex.expansion.timing import spread, time_fixed_work
 from qrex.store import content_key
 from qrex.telemetry import Utilization, UtilizationSampler
@@ -111,6 +111,7 @@ def run_expanded(
     `probes` asks for the exact probabilities of bit strings by circuit id; see `Job.probe`. `engine` leaves
     no choice. Raises InputError where there is no such engine.
     """
+    _ = session.pool  # its workers start in nobody's time
     began = monotonic()
     planned = plan_routes(session, _distinct(session.simulated), engine)
     circuits = [c for c in planned.circuits if c.id in planned.prepared]
@@ -138,7 +139,7 @@ def run_expanded(
         if not payload["breach"]:
             return None
         circuit = next(c for c in circuits if c.id == name)
-        if payload["memory_bytes"] < session.room_bytes:
+        if payload["memory_bytes"] < min(session.room_bytes, session.pool.room_bytes):
             return unit(circuit, planned.prepared[name], memory_bytes=session.room_bytes)
         if not payload["lost"]:
             return None
@@ -280,9 +281,10 @@ def _unit(
     foreign = {name: v for name, v in session.foreign_versions.items() if request.engine in (None, name)}
     if foreign:
         parts["foreign"] = foreign
+    # The budget names the work; what it gets is what the pool has, which may be less where memory is short now.
     task = Task(
-        circuit.id, solve, (request,), allotment.threads, allotment.memory_bytes, session.settings.wall_seconds,
-        seconds, None if _runs_on_our_own(request) else COMPILERS,
+        circuit.id, solve, (request,), allotment.threads, min(allotment.memory_bytes, session.pool.memory_bytes),
+        session.settings.wall_seconds, seconds, None if _runs_on_our_own(request) else COMPILERS,
     )  # fmt: skip
     return session.unit("simulate", parts, task, measured=bool(owner))
 
@@ -316,14 +318,16 @@ def _run(
     ):
         payloads = session.runner.run(
             units, lambda name, _payload: stage.advance(1, note=names[name]), side_by_side=side_by_side,
+            on_running=shows_running(stage, names),
             on_held=sampler.held,
         )  # fmt: skip
         for _ in range(_TRIALS - 1 if again is not None else 0):
             once_more = [again(name, payload) for name, payload in payloads.items()]
             if any(once_more):
                 payloads |= session.runner.run(
-                    [unit for unit in once_more if unit], side_by_side=side_by_side, on_held=sampler.held
-                )
+                    [unit for unit in once_more if unit], side_by_side=side_by_side,
+                    on_running=shows_running(stage, names), on_held=sampler.held,
+                )  # fmt: skip
     if kept:
         record = kept
     else:

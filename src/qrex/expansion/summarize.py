@@ -10,18 +10,12 @@ from collections import Counter
 from typing import Any
 
 from qrex import __version__
-from qrex.evidence import Comparison
 from qrex.expansion.device import DeviceStage
+from qrex.expansion.makespan import both_finished, compared_makespan, finished_seconds
 from qrex.expansion.metrology import DeviceFigures
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import SimulationStage
-from qrex.expansion.tables import (
-    classical_table,
-    implications_table,
-    outlook_table,
-    quantum_table,
-    seconds_measurement,
-)
+from qrex.expansion.tables import classical_table, implications_table, outlook_table, quantum_table
 from qrex.platform import host_to_dict
 from qrex.report import CircuitRow, MechanismRow, Summary, ThresholdRow
 from qrex.units import format_bytes
@@ -56,21 +50,23 @@ def balancer_row(
     together: SimulationStage,
 ) -> tuple[MechanismRow, SimulationStage]:
     """The row, and the stage that is kept: side by side only where that was faster and lost nothing."""
-    engines = Comparison(
-        "engine_choice", "Makespan with engines chosen", seconds_measurement(baseline),
-        seconds_measurement(chosen), "lower", "cpu-and-gpu-usage",
+    engines = compared_makespan(
+        "engine_choice", "Makespan with engines chosen", baseline, chosen,
         f"one at a time; finished {len(baseline.finished())} before, {len(chosen.finished())} after; toggled from "
         "the baseline",
     )  # fmt: skip
-    packing = Comparison(
-        "side_by_side", "Makespan with circuits side by side", seconds_measurement(chosen),
-        seconds_measurement(together), "lower", "cpu-and-gpu-usage",
+    packing = compared_makespan(
+        "side_by_side", "Makespan with circuits side by side", chosen, together,
         "toggled from engines chosen, one at a time",
     )  # fmt: skip
     nothing_lost = len(together.finished()) >= len(chosen.finished())
     keep_together = nothing_lost and together.makespan_seconds < chosen.makespan_seconds
     kept = together if keep_together else chosen
-    faster = kept.makespan_seconds < baseline.makespan_seconds or len(kept.finished()) > len(baseline.finished())
+    both = both_finished(baseline, kept)
+    more = len(kept.finished()) - len(baseline.finished())
+    # Where the baseline was stopped, its makespan is the time limit's.
+    sooner = finished_seconds(kept, both) < finished_seconds(baseline, both)
+    faster = more > 0 or (more == 0 and sooner)
     ran = Counter(payload["value"]["engine"] for payload in kept.payloads.values() if payload["value"])
     used = sorted(ran)
     reason = f"every circuit on the engine predicted to finish it first ({', '.join(used)})"
@@ -78,7 +74,7 @@ def balancer_row(
         "; side by side was measured and not kept: it was no faster"
     )
     if not faster:
-        reason = "measured slower than the baseline and finished no more circuits"
+        reason = "finished no more circuits than the baseline, and those that both finished no sooner"
     row = MechanismRow(
         "optimize_workload_balancer", "Engines chosen, circuits side by side",
         "applied" if faster else "measured, not applied", reason, (engines, packing), "as each contribution says",

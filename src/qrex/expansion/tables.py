@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from qrex.evidence import Comparison, Measurement
 from qrex.expansion.device import DeviceStage
-from qrex.expansion.mechanisms import fidelity_comparison
+from qrex.expansion.makespan import makespan_rows
+from qrex.expansion.mechanisms import fidelity_comparisons
 from qrex.expansion.metrology import DeviceFigures
 from qrex.expansion.session import Session
 from qrex.expansion.simulation import SimulationStage
 from qrex.measure.coherence_result import WindowCoherence, closure
 
-__all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table", "seconds_measurement"]
+__all__ = ["classical_table", "implications_table", "outlook_table", "quantum_table"]
 
 _FEWEST_READINGS = 3  # begin, end and one between: usage is defined as sampled
 _FEWEST_SAMPLES = 6  # of memory, where samples are all there is
@@ -23,24 +24,10 @@ _USAGE, _MEMORY, _STORAGE = "cpu-and-gpu-usage", "effective-memory", "effective-
 _Q, _E = "q-quantum-coherence", "e-entanglement-density"
 
 
-def seconds_measurement(stage: SimulationStage) -> Measurement:
-    """The makespan. One pass has no spread of its own: the interval is that of a fixed computation repeated
-    on this host right before and after it."""
-    value = stage.makespan_seconds
-    low, high = stage.timing_spread
-    return Measurement(
-        value, value * min(low, 1.0), value * max(high, 1.0), "s", len(stage.finished()) or 1, None,
-        "wall time of one pass over the circuits, deciding included; n counts circuits; interval: 95 % range of a "
-        "fixed computation repeated on this host right before and after",
-        "host", {"sessions": stage.sessions, "decision_seconds": stage.decision_seconds},
-    )  # fmt: skip
-
-
 def classical_table(
     session: Session, before: SimulationStage, after: SimulationStage
 ) -> tuple[Comparison, ...]:
     gpu = "no figure: the engines of this version do not use a GPU" if session.host.gpus else "this host has no GPU"
-    timed = bool(before.circuits)
     return (
         Comparison("memory", "Effective memory", None, None, "higher", _MEMORY,
                    "the tiered engine is not built yet", "32 GB → 320 GB"),
@@ -51,12 +38,7 @@ def classical_table(
                    f"the makespan: usage alone rewards waste{_why(_usage_refused, before, after)}",
                    "65 % → 78 %"),
         Comparison("gpu_usage", "GPU usage", None, None, "neither", _USAGE, gpu, "72 % → 89 %"),
-        Comparison("makespan", "Makespan of simulations",
-                   seconds_measurement(before) if timed else None,
-                   seconds_measurement(after) if timed else None,
-                   "lower" if len(after.finished()) >= len(before.finished()) else "neither", _USAGE,
-                   f"{len(before.finished())} of {len(before.circuits)} circuits finished before, "
-                   f"{len(after.finished())} after{_others(before, after)}"),
+        *makespan_rows(before, after, _others(before, after)),
         Comparison("peak_memory", "Peak memory of simulations", _peak_memory(before),
                    _peak_memory(after), "neither", _USAGE,
                    f"resident, all processes together{_why(_memory_refused, before, after)}"),
@@ -143,7 +125,7 @@ def quantum_table(
     rows += [
         Comparison("entanglement", "Entanglement density E", _of(before, "density"), _of(after, "density"),
                    "higher", _E, _links_note(before), "1.2 → 3.84"),
-        _workload_fidelity(workload_before, workload_after),
+        *_workload_fidelity(workload_before, workload_after),
         Comparison("rb_one_qubit", "Error per one-qubit Clifford", before.rb_one, after.rb_one, "lower", _E),
         Comparison("rb_two_qubit", "Error per two-qubit Clifford", before.rb_two, after.rb_two, "lower", _E),
         Comparison("process_fidelity", f"Process fidelity of {before.tomography_of}", before.tomography,
@@ -159,18 +141,17 @@ def quantum_table(
              "for comparison only: a separable pair would score 0.5"),
             ("rate", "rate", "E_rate over a schedule of all links", ""),
             ("connectivity", "connectivity", "λ₂ of the ebit-weighted Laplacian", ""),
-            ("min_cut", "min_cut", "Minimum cut in ebits", ""),
+            ("min_cut", "min_cut", "Minimum cut of the link graph", ""),
         )
     ]  # fmt: skip
     return tuple(rows)
 
 
-def _workload_fidelity(before: DeviceStage | None, after: DeviceStage | None) -> Comparison:
+def _workload_fidelity(before: DeviceStage | None, after: DeviceStage | None) -> tuple[Comparison, ...]:
     if before is None or after is None:
-        return Comparison("workload_fidelity", "Mean fidelity on the QPU", None, None, "higher", "fidelity-of-a-run",
-                          "no circuit of the workload runs on the QPU")  # fmt: skip
-    return fidelity_comparison("workload_fidelity", before, after, before.circuits,
-                               "every circuit by its own kind: see the circuits")  # fmt: skip
+        return (Comparison("workload_fidelity", "Mean fidelity on the QPU", None, None, "higher", "fidelity-of-a-run",
+                           "no circuit of the workload runs on the QPU"),)  # fmt: skip
+    return fidelity_comparisons("workload_fidelity", before, after, before.circuits)
 
 
 def _of(figures: DeviceFigures, name: str) -> Measurement | None:

@@ -18,8 +18,12 @@ from qrex.platform import Platform
 from qrex.report import Summary, check_writable
 from qrex.store import Store, content_key
 from qrex.telemetry import StageProgress
+from qrex.units import format_bytes
 
 __all__ = ["resource_expansion"]
+
+_FORM = 2
+"""Counts changes of what a summary says: one that an earlier form made is made anew, from work that is kept."""
 
 
 def resource_expansion(
@@ -63,6 +67,10 @@ def resource_expansion(
         if summary is not None:
             session.progress.note(f"this job was finished on {summary.created_at}; nothing is run again")
         else:
+            session.progress.note(
+                f"may use up to {format_bytes(session.usable_bytes)} of memory and {session.cores} "
+                f"thread{'s' * (session.cores != 1)}; limit with --memory, --cores"
+            )
             session.store.start_run(run_id, "expand", session.workload.name, {"command": command})
             try:
                 summary = _all_nine(x, *thresholds)
@@ -108,6 +116,7 @@ def _run_id(x: Expansion, thresholds: tuple) -> str:
     return content_key(
         "expand",
         {
+            "form": _FORM,
             "workload": session.workload.name,
             "circuits": [[c.name, c.id, c.target, c.shots] for c in session.workload.circuits],
             "unreadable": {origin: str(error) for origin, error in session.workload.failures.items()},

@@ -10,6 +10,7 @@ al. arXiv:2105.13504 (cross entropy); Chan et al., arXiv:1308.3946 (repeats as a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,15 +22,20 @@ from qrex.measure.statistics import Z95, bit_table
 
 __all__ = [
     "FidelityKind",
+    "CROSS_ENTROPY",
+    "HELLINGER",
     "agreement_pvalue",
     "fidelity_of_counts",
     "hellinger_fidelity",
     "linear_xeb",
     "linear_xeb_of_amplitudes",
+    "perfect_of_kind",
     "perfect_sampler_score",
 ]
 
 FidelityKind = Literal["hellinger", "normalized linear cross-entropy"]
+HELLINGER: FidelityKind = "hellinger"
+CROSS_ENTROPY: FidelityKind = "normalized linear cross-entropy"
 
 _ENOUGH = 0.95
 """A perfect sampler's score under which Hellinger fidelity says more about the shots than the device."""
@@ -114,7 +120,8 @@ def linear_xeb(
     """Normalized linear cross entropy (mean p(x) - 1/D)/(Σp² - 1/D), D = 2**bits; 1 for a perfect sampler.
 
     Unbiased, also where no outcome repeats; for white noise it is the weight of the ideal distribution.
-    The interval is normal. Raises InputError where the ideal distribution is flat, which leaves nothing to
+    The interval is normal; `detail["perfect_low"]` and `"perfect_high"` bound 95 % of a perfect
+    sampler's scores. Raises InputError where the ideal distribution is flat, which leaves nothing to
     tell apart.
     """
     keys, ideal = _ideal(probabilities)
@@ -127,8 +134,10 @@ def linear_xeb(
             "the ideal distribution is flat, so cross entropy tells nothing; use Hellinger fidelity"
         )
     # A perfect sampler's variance is the least that may be claimed where the sample shows none.
-    least = float((ideal**3).sum() - (ideal**2).sum() ** 2) / shots
-    return _normalized_xeb(on, ideal, shots, floor, contrast, least, source=source, seed=seed)
+    variance = max(0.0, float((ideal**3).sum() - (ideal**2).sum() ** 2))
+    found = _normalized_xeb(on, ideal, shots, floor, contrast, variance / shots, source=source, seed=seed)
+    half = Z95 * (variance / shots) ** 0.5 / contrast
+    return replace(found, detail={**found.detail, "perfect_low": 1 - half, "perfect_high": 1 + half})
 
 
 def linear_xeb_of_amplitudes(
@@ -183,7 +192,7 @@ def fidelity_of_counts(
     seed: int,
     source: Source = "simulated",
 ) -> tuple[Measurement, FidelityKind, float]:
-    """The fidelity of a run, which kind it is, and the perfect sampler's Hellinger score at these shots.
+    """The fidelity of a run, which kind it is, and a perfect sampler's score of that same kind at these shots.
 
     Hellinger fidelity, unless a perfect sampler would score below 0.95 with as many shots and the ideal
     distribution is not flat: then normalized linear cross entropy. Outcomes missing from
@@ -198,12 +207,16 @@ def fidelity_of_counts(
     keys, ideal = _ideal(ideal_probabilities)
     contrast = float((ideal**2).sum()) * 2.0 ** len(keys[0]) - 1
     if perfect >= _ENOUGH or contrast < _LEAST_CONTRAST:
-        return hellinger, "hellinger", perfect
-    return (
-        linear_xeb(counts, ideal_probabilities, source=source, seed=seed),
-        "normalized linear cross-entropy",
-        perfect,
-    )
+        return hellinger, HELLINGER, perfect
+    found = linear_xeb(counts, ideal_probabilities, source=source, seed=seed)
+    found = replace(found, detail={**found.detail, "perfect_hellinger": perfect})
+    return found, CROSS_ENTROPY, perfect_of_kind(CROSS_ENTROPY, perfect)
+
+
+def perfect_of_kind(kind: str, hellinger: float | None) -> float | None:
+    """A perfect sampler's expected score of `kind`, where its Hellinger score is `hellinger`: cross entropy is
+    unbiased, so 1 at any number of shots."""
+    return 1.0 if kind == CROSS_ENTROPY else hellinger
 
 
 def agreement_pvalue(

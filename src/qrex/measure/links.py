@@ -39,6 +39,8 @@ __all__ = ["EntanglementFigures", "LinkQuality", "LinkResult"]
 _LEAST_SIGNAL = 0.05
 """Survival over chance that asymmetric readout alone can feign."""
 
+_DENSITY = "ebits per qubit"
+
 METHOD = "simultaneous direct randomized benchmarking per link"
 
 
@@ -46,8 +48,9 @@ METHOD = "simultaneous direct randomized benchmarking per link"
 class EntanglementFigures:
     """E and what is published with it, over one set of qubits.
 
-    `density` is E, the hashing bound in ebits per qubit; `simultaneous` E_sim; `rate` E_rate in ebits per
-    qubit per µs, None where the device gives no gate times; `connectivity` λ₂ and `min_cut`, in ebits.
+    `density` is E, the hashing bound, and `simultaneous` E_sim, in ebits per qubit; `fidelity_weighted` E_F in
+    links per qubit; `rate` E_rate in ebits per qubit per µs, None where the device gives no gate times;
+    `connectivity` λ₂ and `min_cut`, in ebits.
     """
 
     density: Measurement
@@ -118,26 +121,27 @@ class LinkResult:
             per_us = 1e6 * schedule
             rate = figure(
                 float(ebits.sum()) / count / per_us, ebit_draws.sum(axis=0) / count / per_us,
-                "E over the time of one complete schedule of all links", "1/µs",
+                "E over the time of one complete schedule of all links", f"{_DENSITY} per µs",
                 {"schedule_seconds": schedule},
             )  # fmt: skip
         return EntanglementFigures(
             figure(
-                ebits.sum() / count, ebit_draws.sum(axis=0) / count, "hashing bound", "", {"ebits": per_link}
+                ebits.sum() / count, ebit_draws.sum(axis=0) / count, "hashing bound", _DENSITY,
+                {"ebits": per_link},
             ),
-            figure(values.sum() / count, draws.sum(axis=0) / count, "sum of layer fidelities", "", {}),
+            figure(values.sum() / count, draws.sum(axis=0) / count, "sum of layer fidelities", "links per qubit", {}),
             len(keep) / count,
             figure(
                 ebits[chosen].sum() / count, ebit_draws[chosen].sum(axis=0) / count,
-                "best set of links that may fire at once", "",
+                "best set of links that may fire at once", _DENSITY,
                 {"links": [list(names[i]) for i in chosen], "proved_best": proved},
             ),
             rate,
             figure(
                 algebraic_connectivity(inside, names, ebits.tolist()), lambdas, "second Laplacian eigenvalue",
-                "", {},
+                "ebits", {},
             ),
-            figure(cut, cuts, "minimum cut", "", {"side": list(side)}),
+            figure(cut, cuts, "minimum cut", "ebits", {"side": list(side)}),
         )  # fmt: skip
 
 

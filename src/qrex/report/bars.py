@@ -58,7 +58,8 @@ def _bar(m: Measurement | None, scale: Scale, width: float) -> Bar | None:
     if m is None:
         return None
     value, low, high = (x / scale.factor for x in (m.value, m.low, m.high))
-    return Bar(value, low, high, number_text(value, width, most=3))
+    label = number_text(value, width, most=3)
+    return Bar(value, low, high, f"≥ {label}" if m.is_lower_bound else label)
 
 
 def bars_for(c: Comparison) -> Bars:

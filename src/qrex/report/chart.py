@@ -29,6 +29,7 @@ __all__ = ["PIXELS", "chart_name", "chart_png"]
 
 PIXELS = (2400, 1200)
 _DPI = 200
+_LINES = 3  # of a title
 _MOST = 10  # axes per panel; the tables hold every figure
 
 _INK, _SOFT, _RULE, _CARD = "#1b1f24", "#59636e", "#d5dae1", "#f6f8fa"
@@ -101,7 +102,7 @@ def _draw_axis(ax: Axes, bars: Bars, room: int) -> None:
     _draw_bar(ax, 1, bars.after, _AFTER, span)
     unbroken = re.sub(r"(?<=[\d=]) | (?==)", "\u00a0", bars.title)  # "τ = 1.2 µs" stays on one line
     title = textwrap.wrap(unbroken, room)
-    title = title if len(title) <= 2 else [title[0], title[1][: room - 1] + "…"]
+    title = title if len(title) <= _LINES else [*title[: _LINES - 1], title[_LINES - 1][: room - 1] + "…"]
     _above(ax, 21, "\n".join(title), fontsize=7.1, fontweight="bold", color=_INK, linespacing=1.1)
     mark = _VERDICT_MARK.get(bars.verdict, bars.verdict)
     if bars.verdict == "no significant difference":

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from qrex.evidence import Comparison, Measurement
 from qrex.report.definitions import definition_anchor, definitions
 from qrex.report.sections import flat_items, function_rows, headline_counts, source_line
-from qrex.report.wording import change_text, clean, evidence_text, interval_text, value_text
+from qrex.report.wording import change_text, clean, evidence_text, interval_text, perfect_text, value_text
 from qrex.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _fidelity(side: Side) -> _Raw:
         return _Raw("–")
     text = f"{value_text(side.fidelity)} {interval_text(side.fidelity)}"
     text += f", {side.fidelity_kind or 'kind not stated'}, {side.fidelity.source}"
-    if side.perfect_sampler is not None:
-        text += f"; perfect sampler {side.perfect_sampler:.3f}"
+    if perfect := perfect_text(side):
+        text += f"; {perfect}"
     return _Raw(escape_markdown(text))
 
 

@@ -265,7 +265,7 @@ def link_ebits(links: LinkResult) -> list[Measurement]:
     """Hashing bound of every link; monotone in the fidelity, so its interval maps end by end."""
     return [
         Measurement(
-            *(float(isotropic_ebits(x)) for x in (f.value, f.low, f.high)), "", f.n, f.seed,
+            *(float(isotropic_ebits(x)) for x in (f.value, f.low, f.high)), "ebits", f.n, f.seed,
             f"hashing bound; {f.method}", f.source,
         )
         for f in links.fidelities

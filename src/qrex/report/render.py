@@ -44,6 +44,7 @@ def _environment() -> Environment:
         "unit": lambda m, definition: wording.value_parts(m, definition)[1],
         "interval": wording.interval_text,
         "evidence": wording.evidence_text,
+        "perfect": wording.perfect_text,
         "change": wording.change_text,
         "change_interval": wording.change_interval_text,
         "anchor": definition_anchor,

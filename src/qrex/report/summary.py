@@ -32,7 +32,7 @@ class Side:
     `why` says why this engine or layout was chosen, or why it did not run (the engine's own words).
     `seconds` is host wall time; on a simulated QPU it is the time the simulation took and is shown apart.
     `device_seconds` is the QPU time: modelled for a simulated device, reported by a live one.
-    `perfect_sampler` is the fidelity figure that noiseless sampling reaches at the same shots.
+    `perfect_sampler` is what noiseless sampling scores at the same shots, by the same kind of fidelity.
     """
 
     outcome: Outcome

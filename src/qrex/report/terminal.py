@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_summary"]
 
+_EXPLAINED = ("makespan", "makespan_finished")  # figures that mislead without their note
 _STYLES = {"improved": "green", "worse": "red"}
 
 
@@ -50,6 +51,9 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
             table.add_row(Text(clean(c.title, 48)), *sides, _change(c))
         console.print()
         console.print(table)
+        for c in figures:
+            if c.key in _EXPLAINED and c.note:
+                console.print(Text(f"{clean(c.title, 60)}: {clean(c.note, 600)}", style="dim"))
     if summary.thresholds:
         console.print()
     for row in summary.thresholds:

@@ -42,7 +42,21 @@ def _runs(summary: Summary) -> str:
     after = sum(row.after.outcome == "ran" for row in summary.circuits)
     if before == after == len(summary.circuits):
         return ""
-    return f"{after} of {len(summary.circuits)} circuit runs finished, {before} before"
+    text = f"{after} of {len(summary.circuits)} circuit runs finished, {before} before"
+    missing = [
+        f"not finished {side}: {_listed(names[:_NAMED], max(0, len(names) - _NAMED))}"
+        for side, names in (("before", _unfinished(summary, "before")), ("after", _unfinished(summary, "after")))
+        if names
+    ]
+    return f"{text} ({'; '.join(missing)})"
+
+
+def _unfinished(summary: Summary, side: str) -> list[str]:
+    return [
+        clean(row.name, 40) + " on the QPU" * (row.target == "qpu")
+        for row in summary.circuits
+        if getattr(row, side).outcome != "ran"
+    ]
 
 
 def verdict_sentence(summary: Summary) -> str:

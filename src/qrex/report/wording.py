@@ -9,8 +9,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qrex.evidence import Comparison, Measurement
+
+if TYPE_CHECKING:
+    from qrex.report.summary import Side
 
 __all__ = [
     "SOURCES",
@@ -21,6 +25,7 @@ __all__ = [
     "evidence_text",
     "interval_text",
     "number_text",
+    "perfect_text",
     "scale_for",
     "value_parts",
     "value_text",
@@ -30,6 +35,8 @@ SOURCES = {"hardware": "hardware", "simulated": "simulated", "model": "model", "
 
 _PERCENT_DEFINITIONS = ("cpu-and-gpu-usage",)
 _SECONDS = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
+_PLAIN_FROM = 1e-3
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PREFIXES = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"))
 
 
@@ -78,8 +85,10 @@ def scale_for(magnitude: float, unit: str, definition: str = "") -> Scale:
         factor, prefix = next(((f, p) for f, p in reversed(_PREFIXES) if size >= f), _PREFIXES[0])
         return Scale(factor, prefix + unit)
     if unit in ("", "1"):
-        small = ((1.0, ""), (1e-3, "×10⁻³"), (1e-6, "×10⁻⁶"), (1e-9, "×10⁻⁹"))
-        return Scale(*next((s for s in small if size >= 0.05 * s[0]), small[-1] if size else small[0]))
+        if size >= _PLAIN_FROM or not size:
+            return Scale(1.0, "")
+        exponent = 3 * math.floor(math.log10(size) / 3)  # the number shown lies between 1 and 1000
+        return Scale(10.0**exponent, f"×10{str(exponent).translate(_SUPERSCRIPT)}")
     return Scale(1.0, unit)
 
 
@@ -102,7 +111,7 @@ def number_text(shown: float, width: float = 0.0, most: int = 4) -> str:
     digits = min(digits, most - 1 - size) if shown else min(digits, 3)
     if size < -4 or size > 6:
         return f"{shown:.3g}"
-    rounded = round(shown, digits)
+    rounded = round(shown, digits) + 0.0  # no minus before a zero
     return f"{rounded:,.{max(digits, 0)}f}"
 
 
@@ -114,7 +123,8 @@ def _scaled(m: Measurement, definition: str) -> tuple[Scale, float]:
 def value_parts(m: Measurement, definition: str = "") -> tuple[str, str]:
     """The value's digits and its unit."""
     scale, width = _scaled(m, definition)
-    return number_text(m.value / scale.factor, width), scale.unit
+    number = number_text(m.value / scale.factor, width)
+    return f"at least {number}" if m.is_lower_bound else number, scale.unit
 
 
 def value_text(m: Measurement | None, definition: str = "") -> str:
@@ -125,8 +135,8 @@ def value_text(m: Measurement | None, definition: str = "") -> str:
 
 
 def interval_text(m: Measurement | None, definition: str = "") -> str:
-    """The 95 % interval in the unit of the value, e.g. ``[0.671, 0.697]``."""
-    if m is None:
+    """The 95 % interval in the unit of the value, e.g. ``[0.671, 0.697]``; a lower bound has none."""
+    if m is None or m.is_lower_bound:
         return ""
     if m.low == m.high:
         return "no spread"
@@ -138,6 +148,16 @@ def interval_text(m: Measurement | None, definition: str = "") -> str:
 def evidence_text(m: Measurement | None) -> str:
     """Samples and source, e.g. ``n = 4,000, simulated``."""
     return "" if m is None else f"n = {m.n:,}, {SOURCES[m.source]}"
+
+
+def perfect_text(side: Side) -> str:
+    """A perfect sampler's score of the same kind as the side's fidelity, with its interval at these shots where that
+    is known; "" where there is no score."""
+    if side.fidelity is None or side.perfect_sampler is None:
+        return ""
+    text = f"perfect sampler {side.perfect_sampler:.3f}"
+    low, high = (side.fidelity.detail.get(end) for end in ("perfect_low", "perfect_high"))
+    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
 
 
 def _ratio_text(ratio: float) -> str:
@@ -159,21 +179,31 @@ def _signed(difference: float, unit: str) -> str:
 def change_text(c: Comparison) -> str:
     """How much the figure changed: a factor, per cent, or points where the figure itself is a percentage.
 
-    Empty where a side was not measured.
+    Empty where a side was not measured, or where both are only lower bounds.
     """
-    if c.before is None or c.after is None:
+    if c.before is None or c.after is None or (c.before.is_lower_bound and c.after.is_lower_bound):
         return ""
-    if _is_percentage(c.after.unit, c.definition):
-        return _signed(round((c.after.value - c.before.value) * 100, 1), "points")
-    if c.before.value > 0 and c.after.value > 0:
-        return _ratio_text(c.after.value / c.before.value)
-    scale = scale_for(max(abs(c.after.value), abs(c.before.value)), c.after.unit, c.definition)
-    return _signed((c.after.value - c.before.value) / scale.factor, scale.unit)
+    rose = c.after.value > c.before.value
+    if c.before.is_lower_bound or c.after.is_lower_bound:
+        return f"at {'least' if rose == c.after.is_lower_bound else 'most'} {_change(c.before, c.after, c.definition)}"
+    return _change(c.before, c.after, c.definition)
+
+
+def _change(before: Measurement, after: Measurement, definition: str) -> str:
+    if _is_percentage(after.unit, definition):
+        return _signed(round((after.value - before.value) * 100, 1), "points")
+    if before.value > 0 and after.value > 0:
+        return _ratio_text(after.value / before.value)
+    scale = scale_for(max(abs(after.value), abs(before.value)), after.unit, definition)
+    return _signed((after.value - before.value) / scale.factor, scale.unit)
 
 
 def change_interval_text(c: Comparison) -> str:
-    """The widest change that both intervals allow, e.g. ``×1.9 to ×2.4``: wider than a joint interval."""
-    if c.before is None or c.after is None:
+    """The widest change that both intervals allow, e.g. ``×1.9 to ×2.4``: wider than a joint interval.
+
+    Empty where a side was not measured or is only a lower bound.
+    """
+    if c.before is None or c.after is None or c.before.is_lower_bound or c.after.is_lower_bound:
         return ""
     if _is_percentage(c.after.unit, c.definition):
         ends = [(c.after.low - c.before.high) * 100, (c.after.high - c.before.low) * 100]

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -33,6 +33,7 @@ __all__ = [
     "StageAdvanced",
     "StageFinished",
     "StageProgress",
+    "StageRunning",
     "StageStarted",
     "TerminalProgress",
     "open_progress",
@@ -77,32 +78,53 @@ class Note:
     text: str
 
 
-ProgressEvent = StageStarted | StageAdvanced | StageFinished | Note
+@dataclass(frozen=True, slots=True)
+class StageRunning:
+    """What is going on from now on, the longest running first; sent when that changes."""
+
+    stage: str
+    at: float
+    names: tuple[str, ...]
+
+
+ProgressEvent = StageStarted | StageRunning | StageAdvanced | StageFinished | Note
 Listener = Callable[[ProgressEvent], None]
 
 
 def time_left_seconds(
-    elapsed_seconds: float, done: float, total: float | None, expected_seconds: float | None
+    elapsed_seconds: float,
+    done: float,
+    total: float | None,
+    expected_seconds: float | None,
+    since_seconds: float | None = None,
 ) -> float | None:
     """Seconds that a stage still needs, or None where nothing is known of it.
 
-    The pace so far counts by the fraction done, the expectation by the fraction left; an expectation that
-    time has overtaken counts no more.
+    When the last step ended, `since_seconds` ago, the pace counted by the fraction done, the expectation by the
+    fraction left; an expectation that time had overtaken counted no more. That estimate runs down, and where it is
+    exceeded the stage is taken to need as much again as it was exceeded by. `since_seconds` is by default the time
+    from the start where no step is done, else 0.
 
     >>> time_left_seconds(10, 5, 10, None), time_left_seconds(10, 0, 10, 45)
     (10.0, 35.0)
+    >>> time_left_seconds(73, 14, 15, None, since_seconds=3), time_left_seconds(130, 14, 15, None, since_seconds=60)
+    (2.0, 55.0)
     """
     fraction = min(done / total, 1.0) if total else 0.0
-    paced = elapsed_seconds / fraction if fraction > 0 else None
+    if fraction == 1.0:
+        return 0.0
+    since = (0.0 if fraction else elapsed_seconds) if since_seconds is None else min(since_seconds, elapsed_seconds)
+    then = elapsed_seconds - since
+    paced = then / fraction if fraction > 0 else None
     if paced is None:
         if expected_seconds is None:
             return None
-        return max(0.0, float(expected_seconds - elapsed_seconds))
-    if expected_seconds is None or expected_seconds < elapsed_seconds:
+        whole = float(expected_seconds)
+    elif expected_seconds is None or expected_seconds < then:
         whole = paced
     else:
         whole = fraction * paced + (1.0 - fraction) * expected_seconds
-    return max(0.0, float(whole - elapsed_seconds))
+    return abs(float(max(0.0, whole - then) - since))
 
 
 class Stage:
@@ -114,7 +136,8 @@ class Stage:
         self.name, self.total, self.expected_seconds = name, total, expected_seconds
         self.done = 0.0
         self._progress = progress
-        self._started = time.monotonic()
+        self._started = self._advanced = time.monotonic()
+        self._running: tuple[tuple[str, float], ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -124,12 +147,28 @@ class Stage:
     @property
     def left_seconds(self) -> float | None:
         """See `time_left_seconds`."""
-        return time_left_seconds(self.elapsed_seconds, self.done, self.total, self.expected_seconds)
+        since = time.monotonic() - self._advanced
+        return time_left_seconds(self.elapsed_seconds, self.done, self.total, self.expected_seconds, since)
+
+    @property
+    def running(self) -> tuple[tuple[str, float], ...]:
+        """What is going on: name and seconds so far, the longest running first."""
+        now = time.monotonic()
+        return tuple((name, now - began) for name, began in self._running)
+
+    def run(self, began: Mapping[str, float]) -> None:
+        """These steps are going on now, each since a moment of `time.monotonic`; call again whenever that may have
+        changed."""
+        running = tuple(sorted(began.items(), key=lambda item: item[1]))
+        if running != self._running:
+            self._running = running
+            self._progress.emit(StageRunning(self.name, time.time(), tuple(name for name, _ in running)), self)
 
     def advance(self, steps: float = 1, note: str = "") -> None:
         """`steps` more are done; `note` says which, e.g. a circuit's name."""
         with self._lock:
             self.done += steps
+            self._advanced = time.monotonic()
             done = self.done
         self._progress.emit(
             StageAdvanced(self.name, time.time(), done, self.total, note, self.left_seconds), self
@@ -247,7 +286,10 @@ class TerminalProgress(StageProgress):
             )
             self._refresh(stage)
         elif isinstance(event, StageAdvanced) and stage is not None:
-            self._display.update(self._tasks[stage], completed=event.done, note=_printable(event.note)[:40])
+            self._display.update(self._tasks[stage], completed=event.done, note=_printable(event.note)[:_NOTE])
+            self._refresh(stage)
+        elif isinstance(event, StageRunning) and stage is not None:
+            self._display.update(self._tasks[stage], note="")
             self._refresh(stage)
         elif isinstance(event, StageFinished) and stage is not None:
             task = self._tasks.pop(stage)
@@ -286,7 +328,15 @@ class TerminalProgress(StageProgress):
             "count": f"{stage.done:g}/{stage.total:g}" if stage.total else "",
             "left": format_seconds(stage.elapsed_seconds) if left is None else f"{format_seconds(left)} left",
         }
+        # A finished step's name would be read as that of the one that takes so long.
+        if running := stage.running:
+            name, seconds = running[0]
+            more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+            fields["note"] = f"{_printable(name)[:_NOTE]} for {format_seconds(seconds)}{more}"
         self._display.update(task, **fields)
+
+
+_NOTE = 40  # characters of a name that are shown
 
 
 def _printable(text: str) -> str:

@@ -74,6 +74,16 @@ class Qpu:
         """
         return _longest_path(circuit, self.target, range(circuit.num_qubits))
 
+    def control_flow_obstacle(self, circuit: QuantumCircuit) -> str:
+        """Why the device takes no such control flow as `circuit` has; "" where it takes it, or there is none.
+
+        What a device takes are the operations that its target names.
+        """
+        missing = sorted(_control_flow(circuit) - set(self.target.operation_names))
+        if not missing:
+            return ""
+        return f"uses {' and '.join(missing)}, and {self.name} does not take {'them' if len(missing) > 1 else 'it'}"
+
     def run(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int | None) -> list[dict[str, int]]:
         """Counts of compiled circuits; see `execute`."""
         return list(self.execute(circuits, shots, seed).counts)
@@ -165,6 +175,16 @@ def make_qpu(
         noise_description=noise_description,
         max_shots=description.max_shots,
     )
+
+
+def _control_flow(circuit: QuantumCircuit) -> set[str]:
+    """Names of control flow operations, also of those inside others."""
+    found = set()
+    for instruction in circuit.data:
+        if blocks := getattr(instruction.operation, "blocks", None):
+            found.add(instruction.name)
+            found = found.union(*map(_control_flow, blocks))
+    return found
 
 
 def _check_registers(circuit: QuantumCircuit) -> None:
