@@ -21,6 +21,11 @@ class Result:
     err: str
 
     @property
+    def text(self) -> str:
+        """What stood on stdout, lines joined: where they break depends on the terminal."""
+        return " ".join(self.out.split())
+
+    @property
     def json(self) -> Any:
         return json.loads(self.out)  # fails where anything else is on stdout
 

@@ -91,7 +91,7 @@ def test_memory_that_would_do_is_named(qrex, constants, tmp_path):
     enough = re.search(r"--memory (\S+) would do", reason).group(1)
     assert qrex("plan", path, "--memory", enough, "--engine", "statevector").code == 0
     shown = qrex("plan", path, "--memory", "300MB", "--engine", "statevector")
-    assert "a worker process itself takes 302 MB of the 300 MB" in shown.out
+    assert "a worker process itself takes 302 MB of the 300 MB" in shown.text
 
 
 def test_what_else_would_run_it_is_named(qrex, constants, tmp_path):
@@ -103,10 +103,10 @@ def test_what_else_would_run_it_is_named(qrex, constants, tmp_path):
     for verb in ("plan", "run"):
         shown = qrex(verb, path, "--engine", "stabilizer")
         assert shown.code == 3
-        assert "engine 'stabilizer' was asked for and cannot run 30 qubits" in shown.out
-        assert "is not a Clifford gate; without --engine, mps would run it in " in shown.out
+        assert "engine 'stabilizer' was asked for and cannot run 30 qubits" in shown.text
+        assert "is not a Clifford gate; without --engine, mps would run it in " in shown.text
     shown = qrex("plan", path, "--engine", "aer-density-matrix")
-    assert "need more than 1 EB" in shown.out and "would run it" in shown.out
+    assert "need more than 1 EB" in shown.text and "would run it" in shown.text
     freely = qrex("plan", path, "--memory", "2GB", "--json")
     assert freely.code == 0 and freely.json[0]["engine"] == "mps"
 

@@ -31,7 +31,7 @@ def payload(start, finish, error=None, transpile=0.25):
 def a_pass(*payloads, decision=0.0, routes=None):
     by_id = {c.id: p for c, p in zip(CIRCUITS, payloads, strict=True)}
     makespan = max(p["finish"] for p in payloads) + decision
-    return SimulationStage("pass", CIRCUITS, by_id, routes or {}, {}, makespan, decision, 1, (0.9, 1.1), None)
+    return SimulationStage("pass", CIRCUITS, by_id, routes or {}, {}, makespan, decision, 1, (0.9, 1.1), None, {})
 
 
 STOPPED = a_pass(payload(0, 1), payload(1, 3), payload(3, 33, "took longer than 30 s"))

@@ -322,12 +322,18 @@ def _run(
             on_held=sampler.held,
         )  # fmt: skip
         for _ in range(_TRIALS - 1 if again is not None else 0):
-            once_more = [again(name, payload) for name, payload in payloads.items()]
-            if any(once_more):
-                payloads |= session.runner.run(
-                    [unit for unit in once_more if unit], side_by_side=side_by_side,
-                    on_running=shows_running(stage, names), on_held=sampler.held,
-                )  # fmt: skip
+            once_more = [unit for name, payload in payloads.items() if (unit := again(name, payload))]
+            if not once_more:
+                break
+            ended = max(payload["finish"] for payload in payloads.values())
+            later = session.runner.run(
+                once_more, side_by_side=side_by_side, on_running=shows_running(stage, names), on_held=sampler.held
+            )
+            # Its times count from its own beginning; the pass began before.
+            payloads |= {
+                name: one if one["kept"] else one | {"start": ended + one["start"], "finish": ended + one["finish"]}
+                for name, one in later.items()
+            }
     if kept:
         record = kept
     else:
