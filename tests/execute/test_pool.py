@@ -182,7 +182,8 @@ def test_what_is_finished_is_kept_when_the_display_fails(tmp_path):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
 from qrex.execute import Pool, Task, UnitRunner, WarmUp, WorkUnit
 from qrex.store import Store
 import time
