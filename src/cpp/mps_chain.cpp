@@ -103,7 +103,8 @@ void Chain::one(int i, const Scalar* u) {
 
 Threshold Chain::threshold() const {
   Threshold out = threshold_;
-  if (lost_ < out.budget) out.fine = std::max(out.fine, out.relaxed);
+  const double left = out.budget > 0 ? std::clamp(4 * (1 - lost_ / out.budget), 0.0, 1.0) : 0.0;
+  out.fine = std::max(out.fine, out.relaxed * left * left * left * left * left * left);
   return out;
 }
 

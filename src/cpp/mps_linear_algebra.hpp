@@ -93,8 +93,8 @@ struct Routines {
 };
 
 // What a decomposition may drop of a squared norm, as a share of it: `fine` always; up to `coarse` as long as more
-// than `generous` values are left; and up to `relaxed` until all decompositions together have dropped `budget`, a
-// sum of square roots.
+// than `generous` values are left; and up to `relaxed` until all decompositions together have dropped three quarters
+// of `budget`, a sum of square roots, from where it falls to nothing at the whole of it.
 struct Threshold {
   double fine = 1e-14, coarse = 1e-14;
   int generous = 1;

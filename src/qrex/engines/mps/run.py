@@ -32,9 +32,9 @@ TARGET_INFIDELITY = 4e-4
 
 _EVEN_SHARE = 0.2  # of its square root: to all gates alike; the rest goes to who needs it
 _THRESHOLDS = (1e-15, 1e-14)  # squared weight that a decomposition may drop, whatever the bond; rounding is below
-# The same until the other share is used up: most decompositions drop nothing at all. Once it is used up, bonds grow
-# fast, since what was dropped before is noise above every finer threshold.
-_RELAXED = 1e-12
+# The same until three quarters of the other share are used up; then it falls. Most decompositions drop nothing at all,
+# and what was dropped is noise above every finer threshold: bonds grow fast where it falls soon.
+_RELAXED = 1e-9
 _COARSEST = 1e-9  # the same where the bond is larger than _GENEROUS_BOND
 _GENEROUS_BOND = 24
 _SAMPLING_SHARE = 0.9
