@@ -201,8 +201,8 @@ void Stage::run_block(float* re, float* im, std::uint64_t base, StageWorkspace& 
   }
 }
 
-std::uint64_t Stage::blocks(std::uint64_t zero_mask) const {
-  return bit(std::popcount((bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask));
+std::uint64_t Stage::blocks(Window window, std::uint64_t zero_mask) const {
+  return bit(std::popcount((bit(window.bits) - 1) & ~local_mask_ & ~zero_mask));
 }
 
 void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) const {
@@ -210,9 +210,9 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) cons
   run(re, im, threads, zero_mask, 0, blocks(zero_mask), workspaces);
 }
 
-void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask, std::uint64_t first, std::uint64_t count,
-                std::vector<StageWorkspace>& workspaces) const {
-  const std::uint64_t free_mask = (bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask;
+void Stage::run(float* re, float* im, int threads, Window window, std::uint64_t zero_mask, std::uint64_t first,
+                std::uint64_t count, std::vector<StageWorkspace>& workspaces) const {
+  const std::uint64_t free_mask = (bit(window.bits) - 1) & ~local_mask_ & ~zero_mask;
   const bool gather = chunk_bits_ != bits_;
   const std::size_t chunk = std::size_t{1} << chunk_bits_;
   std::vector<std::uint64_t> chunk_offset(gather ? bit(bits_ - chunk_bits_) : 0);
@@ -228,16 +228,16 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask, std:
     workspaces[k].row_phase.resize(2 * bits_);
   }
   parallel_for(count, workers, [&](int worker, std::uint64_t item) {
-    const std::uint64_t base = deposit(first + item, free_mask);
+    const std::uint64_t base = deposit(first + item, free_mask), index = window.base | base;
     StageWorkspace& workspace = workspaces[worker];
-    if (!gather) return run_block(re + base, im + base, base, workspace);
+    if (!gather) return run_block(re + base, im + base, index, workspace);
     float* buffer_re = workspace.buffer();
     float* buffer_im = buffer_re + bit(bits_) + kSkewFloats;
     for (std::size_t k = 0; k < chunk_offset.size(); ++k) {
       std::memcpy(buffer_re + k * chunk, re + base + chunk_offset[k], chunk * sizeof(float));
       std::memcpy(buffer_im + k * chunk, im + base + chunk_offset[k], chunk * sizeof(float));
     }
-    run_block(buffer_re, buffer_im, base, workspace);
+    run_block(buffer_re, buffer_im, index, workspace);
     for (std::size_t k = 0; k < chunk_offset.size(); ++k) {
       std::memcpy(re + base + chunk_offset[k], buffer_re + k * chunk, chunk * sizeof(float));
       std::memcpy(im + base + chunk_offset[k], buffer_im + k * chunk, chunk * sizeof(float));

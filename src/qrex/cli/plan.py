@@ -27,6 +27,9 @@ __all__ = ["command"]
 @options.shots
 @options.cores
 @options.memory
+@options.scratch
+@options.disk
+@options.codec
 @click.option("--engine", metavar="NAME", help="Plan for this engine of `qrex engines` only.")
 @options.measure_all
 @options.strict
@@ -39,6 +42,9 @@ def command(
     shots: int | None,
     cores: int | None,
     memory: int | None,
+    scratch: str | None,
+    disk: int | None,
+    codec: str,
     engine: str | None,
     measure_all: bool,
     strict: bool,
@@ -58,8 +64,8 @@ def command(
 
     check_engine(engine)
     with open_session(
-        workload, platform, shots=shots, cores=cores, memory=memory, measure_all=measure_all, strict=strict,
-        store=store, quiet=quiet,
+        workload, platform, shots=shots, cores=cores, memory=memory, scratch=scratch, disk=disk, codec=codec,
+        measure_all=measure_all, strict=strict, store=store, quiet=quiet,
     ) as session:  # fmt: skip
         planned = plan_routes(session, session.workload.circuits, engine)
         rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
@@ -102,13 +108,13 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
 
 def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     """The least memory with which an engine is certain to run the parts that are not certain to fit."""
-    from qrex.engines import Allotment, Job
+    from qrex.engines import Job
     from qrex.engines.asking import ask_cost, ask_support
     from qrex.errors import EngineError
     from qrex.execute.solving import SolveRequest, engines_of
     from qrex.expansion.refusals import enough_memory
 
-    whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
+    whole = session.allotment(session.cores, session.memory_bytes)
     engines = engines_of(SolveRequest(Job(None, 1, 0), session.constants.values, whole, engine=engine))
     profiles = (found.analysis.profile,) if found.plan.whole else found.analysis.part_profiles
     least, name = 0, ""

@@ -34,6 +34,8 @@ QPU = "qpu"
 @options.cores
 @options.memory
 @options.scratch
+@options.disk
+@options.codec
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=3600.0, show_default=True,
               help="Seconds that one circuit may take; `expand` allows 120 by default.")  # fmt: skip
 @options.measure_all
@@ -50,6 +52,8 @@ def command(
     cores: int | None,
     memory: int | None,
     scratch: str | None,
+    disk: int | None,
+    codec: str,
     time_limit: float,
     measure_all: bool,
     strict: bool,
@@ -75,8 +79,8 @@ def command(
     with (
         open_session(
             workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores,
-            memory=memory, scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store,
-            quiet=quiet,
+            memory=memory, scratch=scratch, disk=disk, codec=codec, time_limit=time_limit, measure_all=measure_all,
+            strict=strict, store=store, quiet=quiet,
         ) as session,
         _recorded(session, engine) as rows,
     ):  # fmt: skip

@@ -52,6 +52,8 @@ class Expansion:
             fake_guadalupe.
         shots: shots per circuit; by default the workload's own.
         memory_bytes, cores: what all runs together may use; by default what the platform and host allow.
+        scratch_dir, disk_bytes, codec: where states larger than the memory go, what they may take there, and what
+            they are kept as (float32, int16, int8).
         store: the file that keeps finished work; by default the user's own.
         progress: a display of `qrex.telemetry`; by default silent.
 
@@ -70,6 +72,8 @@ class Expansion:
         cores: int | None = None,
         memory_bytes: int | None = None,
         scratch_dir: str | None = None,
+        disk_bytes: int | None = None,
+        codec: str = "float32",
         wall_seconds: float = 120.0,
         strict: bool = False,
         store: str | Path | Store | None = None,
@@ -80,7 +84,7 @@ class Expansion:
         described = platform if isinstance(platform, Platform) else load_platform(platform)
         settings = Settings(
             seed=seed, shots=shots, cores=cores, memory_bytes=memory_bytes, scratch_dir=scratch_dir,
-            wall_seconds=wall_seconds,
+            disk_bytes=disk_bytes, codec=codec, wall_seconds=wall_seconds,
         )  # fmt: skip
         self._command = command
         self._owns_store = not isinstance(store, Store)
