@@ -87,14 +87,16 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
     row = {"name": circuit.name, "id": circuit.id, "qubits": circuit.num_qubits}
     found = planned.prepared.get(circuit.id)
     if found is None:
-        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "upper_bound": None,
-                      "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [], "advice": ""}  # fmt: skip
+        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "disk_bytes": None,
+                      "upper_bound": None, "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [],
+                      "advice": ""}  # fmt: skip
     chosen, sure = found.plan, not found.plan.guarded
     return row | {
         "feasible": True if sure else None,
         "engine": chosen.engine,
         "seconds": chosen.cost.seconds if sure else None,
         "bytes": chosen.cost.peak_bytes,
+        "disk_bytes": chosen.cost.disk_bytes,
         "upper_bound": chosen.cost.upper_bound,
         "reason": chosen.reason,
         "passed_over": dict(chosen.passed_over),
@@ -140,14 +142,16 @@ def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
     """One table of all circuits, then the reasons of each."""
     from qrex.units import format_bytes, format_seconds
 
-    columns = ("circuit", "qubits", "engine", "seconds", "bytes", "")
+    disk = any(row["disk_bytes"] for row in rows)
+    columns = ("circuit", "qubits", "engine", "seconds", "bytes", *(["disk"] if disk else []), "")
     table = []
     for row in rows:
         seconds = "-" if row["seconds"] is None else format_seconds(row["seconds"])
         held = "-" if row["bytes"] is None else format_bytes(row["bytes"])
         remark = {True: "bound" if row["upper_bound"] else "", None: "would try", False: "infeasible"}[row["feasible"]]
-        table.append((row["name"], str(row["qubits"]), row["engine"] or "none", seconds, held, remark))
-    print_table(columns, table, right=("qubits", "seconds", "bytes"))
+        written = [format_bytes(row["disk_bytes"] or 0)] if disk else []
+        table.append((row["name"], str(row["qubits"]), row["engine"] or "none", seconds, held, *written, remark))
+    print_table(columns, table, right=("qubits", "seconds", "bytes", "disk"))
     click.echo()
     remarks = {line[-1] for line in table}
     if "bound" in remarks:

@@ -68,7 +68,8 @@ def command(
 
     An outcome has one character per classical bit, bit 0 rightmost; several registers are joined without spaces,
     the first declared rightmost. --json names the "registers", with the "bits" of each counted from the right, and
-    the "infidelity" that the engine states for its answer (0: exact). "predicted_seconds" and "predicted_bytes" are
+    the "infidelity" that the engine states for its answer (0: exact); "tiers" says how a state larger than the memory
+    was run (null: it was not larger). "predicted_seconds" and "predicted_bytes" are
     those of `qrex show --predictions`: what was said before anything ran or, where engines raced, after the first
     round ("predicted_when"); bytes are of the whole worker process at its peak.
     """
@@ -156,7 +157,9 @@ def _simulate(session, engine: str | None) -> list[dict]:
             rows.append(row | {"outcome": "failed", "error": payload["error"]})
         else:
             stated = payload["value"]["metadata"].get("infidelity")
-            rows.append(row | {"outcome": "ran", "infidelity": stated, "counts": payload["value"]["counts"]})
+            tiers = payload["value"]["metadata"].get("tiers")
+            told = {"infidelity": stated, "tiers": tiers, "counts": payload["value"]["counts"]}
+            rows.append(row | {"outcome": "ran"} | told)
     return rows
 
 
@@ -236,13 +239,29 @@ def _show(row: dict) -> None:
         return
     lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
     click.echo(plain(f"{row['name']}: {_where(row)}, {row['shots']:,} shots{lost}"))
-    print_wrapped("; ".join(filter(None, (_said(row), row["reason"]))), indent="    ", hanging="  ")
+    said = (_tiers(row.get("tiers")), _said(row), row["reason"])
+    print_wrapped("; ".join(filter(None, said)), indent="    ", hanging="  ")
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
         click.echo(f"    {outcome}  {count:>{width}}")
     if len(counts) > _SHOWN:
         click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
+
+
+def _tiers(found: dict | None) -> str:
+    """What a state larger than the memory took."""
+    from qrex.units import format_bytes
+
+    if found is None:
+        return ""
+    moved = found["read_bytes"] + found["written_bytes"]
+    disk = (
+        f"{format_bytes(found['disk_bytes'])} of disk as {found['codec']}, {format_bytes(moved)} moved"
+        if found["disk_bytes"] else "no disk"
+    )  # fmt: skip
+    resumed = ", resumed" if found["resumed"] else ""
+    return f"{found['stages']} stages of at most {max(found['sub_state_qubits'])} qubits in memory, {disk}{resumed}"
 
 
 def _said(row: dict) -> str:

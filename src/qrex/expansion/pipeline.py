@@ -13,6 +13,7 @@ from typing import Any
 
 from qrex.circuits import Target, Workload, load_workload
 from qrex.errors import InputError
+from qrex.expansion.banks import memory_row
 from qrex.expansion.device import MEASURED, PILOT, Configuration, DeviceStage, run_device_stages
 from qrex.expansion.mechanisms import (
     NOT_BUILT,
@@ -96,6 +97,7 @@ class Expansion:
         self._after: dict[str | None, DeviceFigures | None] = {}
         self._options: dict[Configuration, DeviceOption] = {}
         self._balancer: tuple[MechanismRow, SimulationStage] | None = None
+        self._banks: MechanismRow | None = None
         self._thresholds: dict[tuple[str, float], ThresholdRow] = {}
 
     def __enter__(self) -> Expansion:
@@ -167,9 +169,11 @@ class Expansion:
         return _not_built("calibrate_error_correction")
 
     def activate_memory_banks(self, banks: str = "quantum-tiered") -> MechanismRow:
-        """Not built yet; says so."""
+        """States larger than the memory over memory and disk, measured on one that is ten times as large. The engines
+        choose it for the circuits that need it."""
         _check_choice("memory banks", banks, _BANKS)
-        return _not_built("activate_memory_banks")
+        self._called.add("activate_memory_banks")
+        return self._memory_row()
 
     def allocate_storage(self, blocks: str = "quantum-ssd-blocks") -> MechanismRow:
         """Not built yet; says so."""
@@ -249,9 +253,13 @@ class Expansion:
         makers = {
             "apply_dynamical_decoupling": self._decoupling_row,
             "reconfigure_trap_layout": self._layout_row,
+            "activate_memory_banks": self._memory_row,
             "optimize_workload_balancer": self._balancer_row,
         }
-        order = ("apply_dynamical_decoupling", "reconfigure_trap_layout", *NOT_BUILT, "optimize_workload_balancer")
+        order = (
+            "apply_dynamical_decoupling", "reconfigure_trap_layout", "calibrate_error_correction",
+            "activate_memory_banks", "allocate_storage", "optimize_workload_balancer",
+        )  # fmt: skip
         return tuple(
             _not_built(call) if call in NOT_BUILT else makers[call]() if call in self._called else _not_asked(call)
             for call in order
@@ -280,6 +288,11 @@ class Expansion:
         toggled = self._option(Configuration(self._session.settings.layout_candidates, None))
         density = compare_density(self._session, self.baseline_device, toggled.measured)
         return layout_row(self._option(Configuration()), toggled, self._kept(), density)
+
+    def _memory_row(self) -> MechanismRow:
+        if self._banks is None:
+            self._banks = memory_row(self._session)
+        return self._banks
 
     def _option(self, configuration: Configuration) -> DeviceOption:
         """The workload under one configuration; a layout's decoupling variants share one compilation."""

@@ -25,6 +25,7 @@ _LEAST_LOCAL = 16  # wires: a smaller sub-state would be all overhead
 _LEAST_BLOCK = 4  # bits: a vector of amplitudes
 _SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
+_DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
 _BYTES_PER_SHOT = 200  # uniforms, indices, counts
 _FIXED_BYTES = 32 << 20  # tables, buffers of the kernels, what the interpreter makes of it
 
@@ -180,8 +181,7 @@ def _costed(
     reads = [not resident or number >= 2 for number in range(last + 1)]
     writes = [number < last and (number >= 1 or not resident) for number in range(last + 1)]
     writes[last] = segment.collapsing >= 0
-    block_bytes = budget.block_bytes if slot_bytes is None else slot_bytes
-    block_bits = _block_bits(masks[resident:], wires, block_bytes, budget.codec)
+    block_bits = _block_bits(masks[resident:], wires, budget, slot_bytes)
     if block_bits < _LEAST_BLOCK and last > 1:
         return None
     if slot_bytes is None:
@@ -220,11 +220,15 @@ def _costed(
     )  # fmt: skip
 
 
-def _block_bits(masks: list[int], wires: int, block_bytes: int, codec: str) -> int:
-    """log2 of the amplitudes in a block: its wires are local both when it is written and when it is read."""
+def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | None) -> int:
+    """log2 of the amplitudes in a block: its wires are local both when it is written and when it is read, and what its
+    coding takes is a small part of the memory."""
     common = min(((a & b).bit_count() for a, b in zip(masks, masks[1:], strict=False)), default=wires)
-    wanted = (block_bytes // _kernels.encoded_bytes(codec, 64) * 64).bit_length() - 1
-    return min(common, wanted, wires)
+    coded = _kernels.encoded_bytes(budget.codec, 64) / 64
+    most = (budget.block_bytes if slot_bytes is None else slot_bytes) / coded
+    if slot_bytes is None:
+        most = min(most, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads * (_AMPLITUDE_BYTES + coded)))
+    return min(common, int(most).bit_length() - 1, wires)
 
 
 def _memory_bytes(
