@@ -85,15 +85,16 @@ def test_the_error_is_half_a_scale_and_is_measured(codec, state):
     coded, norm, kept, error = _kernels.encode_amplitudes(re, im, codec)
     back = _kernels.decode_amplitudes(coded, codec)
     scales = np.repeat(np.frombuffer(coded.tobytes(), np.float32, -(-len(re) // 64)), 64)[: len(re)].astype(float)
+    bound_of_none = LARGEST[codec] * SMALLEST_SCALE  # of a part in a group without a scale
     for part, decoded in zip(state, back, strict=True):
-        # A group without a scale is one of parts below it.
-        bound = np.where(scales > 0, scales, 2 * LARGEST[codec] * SMALLEST_SCALE) / 2
+        bound = np.where(scales > 0, scales / 2, bound_of_none)
         off = np.abs(part.astype(float) - decoded)
         assert (off <= bound * (1 + 2**-9) + np.abs(part) * 2**-18).all()
     assert norm == pytest.approx(_exact_sum(re, im), rel=1e-14, abs=0)
     assert kept == pytest.approx(_exact_sum(*back), rel=1e-14, abs=0)
     off = [part.astype(float) - decoded for part, decoded in zip(state, back, strict=True)]
     assert error == pytest.approx(_exact_sum(*off), rel=1e-6, abs=0)
+    assert error <= norm * 127 / (4 * LARGEST[codec] ** 2) * (1 + 1e-4) + 2 * len(re) * bound_of_none**2
 
 
 @pytest.mark.parametrize("codec", LARGEST)
