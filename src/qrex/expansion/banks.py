@@ -1,8 +1,9 @@
-"""Effective memory: the largest state that was simulated within some memory, over that memory.
+"""Effective memory and effective storage, measured in seconds.
 
-In: a session. Out: the mechanism's row. Measured on one named circuit that does need the disk, QAOA with p = 4 on a cubic
-graph, in int16, within less than a tenth of the memory that its state takes. The baseline is what Aer accepts in as
-much: 16 B per amplitude. See definitions.md, "Effective memory".
+In: a session. Out: the rows of two mechanisms. Memory: the largest state that was simulated within some memory, over that
+memory, on one named circuit that does need the disk, QAOA with p = 4 on a cubic graph, in int16, within less than a tenth
+of what its state takes; the baseline is what Aer accepts in as much: 16 B per amplitude. Storage: logical bytes of two
+series of snapshots in complex128 over the bytes that they take on disk. See definitions.md.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import Any
 from qrex.engines import Allotment
 from qrex.evidence import Comparison, Measurement
 from qrex.execute import Task
+from qrex.execute.storing import StorageRequest, measure_storage
 from qrex.execute.tiering import QAOA_LAYERS, TieringRequest, run_qaoa_in_stages
 from qrex.expansion.session import Session
 from qrex.report import MechanismRow
 from qrex.units import format_bytes
 
-__all__ = ["memory_row"]
+__all__ = ["memory_row", "storage_row"]
 
 _CALL, _TITLE = "activate_memory_banks", "State vectors over cache, RAM and NVMe"
 _QUBITS = 27  # a state of 1.07 GB: some seconds
 _RATIO = 10.1  # of the state's bytes over the memory given
 _AER_BYTES, _BYTES = 16, 8  # per amplitude
 _SHOTS = 200
+_STORAGE_CALL, _STORAGE_TITLE = "allocate_storage", "Snapshot blocks on disk"
+_STORED_QUBITS, _STORED_CODEC = 17, "int16"
 
 
 def memory_row(session: Session) -> MechanismRow:
@@ -85,3 +89,40 @@ def _details(memory: int, value: Mapping[str, Any], payload: Mapping[str, Any]) 
         "bytes read and written": format_bytes(tiers["read_bytes"] + tiers["written_bytes"]),
         "seconds": round(payload["seconds"], 2),
     }
+
+
+def storage_row(session: Session) -> MechanismRow:
+    """Keeps, restores and compares two series of snapshots, once per store, and says what they took."""
+    folder = session.scratch_room[0] or session.host.scratch_dir
+    request = StorageRequest(_STORED_QUBITS, _STORED_CODEC, folder)
+    task = Task("storage", measure_storage, (request,), 1, min(session.room_bytes, 1 << 29))
+    with session.stage("Keep and restore snapshots", 1, 6.0) as stage:
+        parts = {"qubits": _STORED_QUBITS, "codec": _STORED_CODEC}
+        payload = session.runner.run([session.unit("storage", parts, task, measured=True)])[task.id]
+        stage.advance(1)
+    value = payload["value"]
+    if value is None:
+        return MechanismRow(
+            _STORAGE_CALL, _STORAGE_TITLE, "not applied", f"the series that measures it failed: {payload['error']}"
+        )
+    return MechanismRow(
+        _STORAGE_CALL, _STORAGE_TITLE, "applied",
+        "states can be kept under a name, version by version; equal blocks are kept once, each is checked when it is read",
+        tuple(_stored(kind, value[kind]) for kind in ("dense", "branching")),
+        "the same snapshots in complex128",
+        {"qubits": _STORED_QUBITS, "codec": _STORED_CODEC, "snapshots restored and compared": sum(
+            one["snapshots"] for one in value.values())},
+    )  # fmt: skip
+
+
+def _stored(kind: str, found: Mapping[str, Any]) -> Comparison:
+    what = {"dense": "a dense Trotter series", "branching": "a branching series"}[kind]
+    method = f"{what}, {found['snapshots']} snapshots, worst infidelity {found['infidelity']:.1g}"
+    count, value = int(found["snapshots"]), found["effective_storage"]
+    return Comparison(
+        f"effective_storage_{kind}", f"Effective storage, {what}",
+        Measurement(1.0, 1.0, 1.0, "", count, None, "complex128, every version in full", "model"),
+        Measurement(value, value, value, "", count, None, method, "host"),
+        "higher", "effective-storage",
+        f"{_STORED_QUBITS} qubits, {_STORED_CODEC}; against complex64: {found['effective_storage_complex64']:.2f}",
+    )  # fmt: skip

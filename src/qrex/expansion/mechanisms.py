@@ -37,10 +37,6 @@ NOT_BUILT = {
         "Error correction calibrated from measured noise",
         "not built yet: codes, decoders and their calibration come in a later version",
     ),
-    "allocate_storage": (
-        "Snapshot blocks on disk",
-        "not built yet: state snapshots come in a later version; finished results are kept in the store",
-    ),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from qrex.circuits import Target, Workload, load_workload
 from qrex.errors import InputError
-from qrex.expansion.banks import memory_row
+from qrex.expansion.banks import memory_row, storage_row
 from qrex.expansion.device import MEASURED, PILOT, Configuration, DeviceStage, run_device_stages
 from qrex.expansion.mechanisms import (
     NOT_BUILT,
@@ -98,6 +98,7 @@ class Expansion:
         self._options: dict[Configuration, DeviceOption] = {}
         self._balancer: tuple[MechanismRow, SimulationStage] | None = None
         self._banks: MechanismRow | None = None
+        self._storage: MechanismRow | None = None
         self._thresholds: dict[tuple[str, float], ThresholdRow] = {}
 
     def __enter__(self) -> Expansion:
@@ -176,9 +177,10 @@ class Expansion:
         return self._memory_row()
 
     def allocate_storage(self, blocks: str = "quantum-ssd-blocks") -> MechanismRow:
-        """Not built yet; says so."""
+        """Snapshots of states on disk, measured on two series of them."""
         _check_choice("storage", blocks, _BLOCKS)
-        return _not_built("allocate_storage")
+        self._called.add("allocate_storage")
+        return self._storage_row()
 
     def optimize_workload_balancer(self, units: str = "qpu-cpu-gpu") -> MechanismRow:
         """Every circuit on the engine predicted to finish it first; then independent circuits side by side."""
@@ -254,6 +256,7 @@ class Expansion:
             "apply_dynamical_decoupling": self._decoupling_row,
             "reconfigure_trap_layout": self._layout_row,
             "activate_memory_banks": self._memory_row,
+            "allocate_storage": self._storage_row,
             "optimize_workload_balancer": self._balancer_row,
         }
         order = (
@@ -293,6 +296,11 @@ class Expansion:
         if self._banks is None:
             self._banks = memory_row(self._session)
         return self._banks
+
+    def _storage_row(self) -> MechanismRow:
+        if self._storage is None:
+            self._storage = storage_row(self._session)
+        return self._storage
 
     def _option(self, configuration: Configuration) -> DeviceOption:
         """The workload under one configuration; a layout's decoupling variants share one compilation."""
