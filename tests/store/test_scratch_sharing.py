@@ -99,12 +99,16 @@ def test_processes_that_make_and_remove_one_area_never_meet_in_it(memory_folder)
     assert list(memory_folder.iterdir()) == []
 
 
-def test_the_lock_of_a_folder_that_was_removed_meanwhile_is_worth_nothing(tmp_path, monkeypatch, impatient):
+@pytest.mark.parametrize("kept", [False, True], ids=["removed", "removed but for other files"])
+def test_the_lock_of_an_area_that_was_removed_meanwhile_is_worth_nothing(tmp_path, monkeypatch, impatient, kept):
     original, seen = claim.fcntl.flock, []
 
     def late(handle, operation):
-        if not seen:
-            shutil.rmtree(tmp_path / "qrex-job")  # by the one who held it when this one opened it
+        if not seen and kept:
+            (tmp_path / "qrex-job" / "lock").unlink()  # by the one who held it when this one opened it
+            (tmp_path / "qrex-job" / "lock").touch()  # by the next one
+        elif not seen:
+            shutil.rmtree(tmp_path / "qrex-job")
         seen.append(handle)
         original(handle, operation)
 
@@ -140,6 +144,7 @@ def test_a_forked_child_neither_uses_the_area_nor_holds_its_lock(tmp_path):
             os.write(writing, b"x")
             sys.stdin.read()
             os._exit(0)
+        os.close(writing)
         assert os.read(reading, 1) == b"x"
         assert area.commit({"number": 1}) == 1  # what the child closed is still open here
         print("child lives", flush=True)

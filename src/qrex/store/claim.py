@@ -166,9 +166,8 @@ def _attempt(path: Path, creation: int, *, sign: bool) -> Claim:
         lock = os.open(_LOCK, os.O_RDWR | creation | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         stack.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have removed the folder: then this is the lock of nothing.
-        there = os.stat(_LOCK, dir_fd=folder, follow_symlinks=False)
-        if not (os.path.samestat(there, os.fstat(lock)) and os.path.samestat(os.lstat(path), os.fstat(folder))):
+        # Whoever held it may have removed the area, and another begun one: then this is the lock of nothing.
+        if not os.path.samestat(os.stat(_LOCK, dir_fd=folder, follow_symlinks=False), os.fstat(lock)):
             raise FileNotFoundError(path)
         if sign:
             # Only for others to be told. In place and of one length: a full disk has room for it.

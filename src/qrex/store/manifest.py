@@ -8,7 +8,7 @@ A line that does not check ends what can be read. Was it never finished, or was 
 first case its commit never happened, and what was there before it is whole. In the second, slots that it freed may
 have been written over: then nothing that is left can be trusted. The *mark*, a file of one sector that is written in
 place once a line is on the disk and before anything that it frees is used, tells the two apart. One damaged place in
-one of the files therefore never costs more than starting anew; see `tests/store/test_scratch_faults.py`.
+one of the files therefore never costs more than starting anew; see `tests/store/test_scratch_damage.py`.
 """
 
 from __future__ import annotations
