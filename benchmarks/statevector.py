@@ -162,8 +162,8 @@ def _compare(num_qubits: int, fusions: dict[str, int], options: argparse.Namespa
 
 
 def _dense_rate(threads: int, repeats: int = 7) -> tuple[float, float]:
-    """GFLOP/s of dense two-qubit gates on 24 positions, in blocks of 2^15 amplitudes, and milliseconds per gate. 32 real
-    operations per amplitude and gate, by the definition of the complex product; passes over memory are in the time."""
+    """GFLOP/s of dense two-qubit gates on 24 positions, in blocks of 2^15 amplitudes, and milliseconds per gate: 32
+    real operations per amplitude and gate, as complex products are defined; passes over memory are in the time."""
     bits, gates = 24, 40
     re, im = _kernels.allocate_state(bits)
     re[:] = 2.0 ** (-bits / 2)

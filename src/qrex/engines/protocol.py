@@ -25,8 +25,8 @@ Progress = Callable[[float], None]
 @dataclass(frozen=True, slots=True)
 class Allotment:
     """What one run may use. The engine stays inside it; the worker process enforces `memory_bytes`. `codec` is what
-    states on the scratch disk are kept as: float32, int16 or int8. `disk_bytes_per_second` is what that disk was measured
-    to move, reads and writes together."""
+    states on the scratch disk are kept as: float32, int16 or int8. `disk_bytes_per_second` is what that disk was
+    measured to move, reads and writes together."""
 
     threads: int
     memory_bytes: int

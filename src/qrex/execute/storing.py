@@ -1,10 +1,11 @@
 """Effective storage: series of snapshots, kept, restored and compared.
 
 In: a series of states, a codec, a folder. Out: logical over physical bytes, and the worst infidelity. Dense: a Trotter
-evolution of the mixed-field Ising chain (open, J = 1, g = 0.9045, h = 0.809, where it is chaotic; second order, dt = 0.1;
-from |+i>^n), five steps from snapshot to snapshot: no two share anything. Branching: the state after 25 steps, and
-branches of it as a SELECT oracle makes them: branch k turns all qubits of a block by an angle of its own where the four
-highest qubits hold k mod 16, so that 15 of 16 parts stay as they were. See definitions.md, "Effective storage".
+evolution of the mixed-field Ising chain (open, J = 1, g = 0.9045, h = 0.809, where it is chaotic; second order,
+dt = 0.1; from |+i>^n), five steps from snapshot to snapshot: no two share anything. Branching: the state after 25
+steps, and branches of it as a SELECT oracle makes them: branch k turns all qubits of a block by an angle of its own
+where the four highest qubits hold k mod 16, so that 15 of 16 parts stay as they were. See
+definitions.md, "Effective storage".
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def run_qaoa_in_stages(request: TieringRequest, progress: Callable[[float], None
     job = Job(None, request.shots, request.seed, given=program, label="QAOA")
     engine = StateVectorEngine(request.constants.get("statevector", {}))
     answer = engine.run(job, request.allotment, progress)
-    return {"infidelity": answer.metadata["infidelity"], "norm": answer.metadata["norm"], "tiers": answer.metadata["tiers"]}
+    return {name: answer.metadata[name] for name in ("infidelity", "norm", "tiers")}
 
 
 def qaoa_on_a_cubic_graph(num_qubits: int, seed: int):

@@ -1,9 +1,9 @@
 """Effective memory and effective storage, measured in seconds.
 
-In: a session. Out: the rows of two mechanisms. Memory: the largest state that was simulated within some memory, over that
-memory, on one named circuit that does need the disk, QAOA with p = 4 on a cubic graph, in int16, within less than a tenth
-of what its state takes; the baseline is what Aer accepts in as much: 16 B per amplitude. Storage: logical bytes of two
-series of snapshots in complex128 over the bytes that they take on disk. See definitions.md.
+In: a session. Out: the rows of two mechanisms. Memory: the largest state that was simulated within some memory, over
+that memory, on one named circuit that does need the disk, QAOA with p = 4 on a cubic graph, in int16, within less than
+a tenth of what its state takes; the baseline is what Aer accepts in as much: 16 B per amplitude. Storage: logical bytes
+of two series of snapshots in complex128 over the bytes that they take on disk. See definitions.md.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def _comparison(memory: int, value: Mapping[str, Any], seed: int) -> Comparison:
     before = (_BYTES << accepted) / memory
     after = (_BYTES << _QUBITS) / memory
     method = (
-        f"QAOA, p = {QAOA_LAYERS}, cubic graph, {_QUBITS} qubits, int16 blocks, infidelity {value['infidelity']:.1g} as "
-        f"measured by the codec"
+        f"QAOA, p = {QAOA_LAYERS}, cubic graph, {_QUBITS} qubits, int16 blocks, infidelity {value['infidelity']:.1g} "
+        "as measured by the codec"
     )
     return Comparison(
         "effective_memory", "Effective memory",
@@ -107,7 +107,7 @@ def storage_row(session: Session) -> MechanismRow:
         )
     return MechanismRow(
         _STORAGE_CALL, _STORAGE_TITLE, "applied",
-        "states can be kept under a name, version by version; equal blocks are kept once, each is checked when it is read",
+        "states can be kept under a name, version by version; equal blocks are kept once, and checked when they are read",
         tuple(_stored(kind, value[kind]) for kind in ("dense", "branching")),
         "the same snapshots in complex128",
         {"qubits": _STORED_QUBITS, "codec": _STORED_CODEC, "snapshots restored and compared": sum(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrex.balance import Plan
-from qrex.engines import Allotment, Cost, Engine
+from qrex.engines import Cost, Engine
 from qrex.engines.asking import ask_cost
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError

@@ -35,7 +35,13 @@ from qrex.execute import Pool, Task, UnitRunner, WorkUnit, dispatch_constants
 from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
 from qrex.platform import (
-    MEMORY_FILE_SYSTEMS, Host, Platform, file_system_of, host_from_dict, host_to_dict, probe_host,
+    MEMORY_FILE_SYSTEMS,
+    Host,
+    Platform,
+    file_system_of,
+    host_from_dict,
+    host_to_dict,
+    probe_host,
 )  # fmt: skip
 from qrex.store import Store
 from qrex.telemetry import Stage, StageProgress

@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from qrex.engines.protocol import Allotment, Cost
 from qrex.profile import DenseWork, Profile
 
-__all__ = ["BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes", "tiered_cost"]
+__all__ = [
+    "BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes",
+    "tiered_cost",
+]  # fmt: skip
 
 BLOCK_BITS = 15  # 2^15 amplitudes, 256 KiB: half of a common second-level cache
 _SAMPLING_BYTES_PER_SHOT = 40  # uniforms, indices, groups

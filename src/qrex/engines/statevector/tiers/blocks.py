@@ -20,8 +20,8 @@ from qrex import _kernels
 from qrex.errors import EngineError, StoreError
 
 __all__ = [
-    "BlockSource", "BlockTable", "Boundary", "KeptState", "MemorySource", "Placement", "Source", "SubState", "ZeroSource",
-    "boundary", "enter", "wires_of", "write_sub_state",
+    "BlockSource", "BlockTable", "Boundary", "KeptState", "MemorySource", "Placement", "Source", "SubState",
+    "ZeroSource", "boundary", "enter", "wires_of", "write_sub_state",
 ]  # fmt: skip
 
 UNKNOWN = -2  # slot of a block that was not written yet
@@ -232,9 +232,9 @@ class BlockSource:
         if damaged.any():
             bad = blocks[damaged.astype(bool)]
             raise StoreError(
-                f"{self._area.path}: block {int(bad[0])} (slot {int(self._table.slots[bad[0]])}) does not agree with its "
-                f"checksum, nor do {len(bad) - 1} others: the disk returned other bytes than were written; remove the "
-                "folder and run again, on another disk with --scratch if it happens again"
+                f"{self._area.path}: block {int(bad[0])} (slot {int(self._table.slots[bad[0]])}) does not agree with "
+                f"its checksum, nor do {len(bad) - 1} others: the disk returned other bytes than were written; remove "
+                "the folder and run again, on another disk with --scratch if it happens again"
             )
 
     def slots_of(self, value: int) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from qrex import _kernels
@@ -223,7 +224,7 @@ def _costed(
 def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | None) -> int:
     """log2 of the amplitudes in a block: its wires are local both when it is written and when it is read, and what its
     coding takes is a small part of the memory."""
-    common = min(((a & b).bit_count() for a, b in zip(masks, masks[1:], strict=False)), default=wires)
+    common = min(((a & b).bit_count() for a, b in pairwise(masks)), default=wires)
     coded = _kernels.encoded_bytes(budget.codec, 64) / 64
     most = (budget.block_bytes if slot_bytes is None else slot_bytes) / coded
     if slot_bytes is None:

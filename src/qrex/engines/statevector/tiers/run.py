@@ -55,8 +55,8 @@ class TieredRun:
         self.collapses = self._segment.collapsing >= 0
         if self.collapses and outputs:
             raise InfeasibleError(
-                "the outcome of a measurement or a reset is needed in the middle of the circuit, so that there is no one "
-                "final state; ask for counts alone"
+                "the outcome of a measurement or a reset is needed in the middle of the circuit, so that there is no "
+                "one final state; ask for counts alone"
             )
         for output in outputs:
             output.request(self._segment)
@@ -95,8 +95,10 @@ class TieredRun:
         segment, plan, budget = self._segment, self.plan, self._budget
         if branch.start is not None:
             segment = self._program.segment(branch.cursor)
-            fixed = branch.start.fixed
-            plan = plan_tiers(segment, budget, self._constants, shots=branch.shots, start=fixed, slot_bytes=plan.slot_bytes)
+            plan = plan_tiers(
+                segment, budget, self._constants, shots=branch.shots, start=branch.start.fixed,
+                slot_bytes=plan.slot_bytes,
+            )  # fmt: skip
             meter.total += sum(max(stage.seconds, 1e-9) for stage in plan.stages)
         seed = int.from_bytes(hashlib.sha256(f"{self._seed}|{branch.path}".encode()).digest()[:8], "little")
         collapsing = segment.collapsing

@@ -27,8 +27,8 @@ def sample_tiered(job: Job, allotment: Allotment, constants: Mapping[str, float]
     StoreError as `TieredRun.run` has them."""
     program, seed = job.program, job.seed % _SEED_RANGE
     budget = Budget(
-        allotment.memory_bytes, allotment.disk_bytes if allotment.scratch_dir else 0, allotment.threads, allotment.codec,
-        allotment.disk_bytes_per_second,
+        allotment.memory_bytes, allotment.disk_bytes if allotment.scratch_dir else 0, allotment.threads,
+        allotment.codec, allotment.disk_bytes_per_second,
     )  # fmt: skip
     outputs: list[Output] = []
     probed = Probabilities("probe", job.probe, program.num_clbits, allotment.threads)

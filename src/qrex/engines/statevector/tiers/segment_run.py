@@ -18,7 +18,17 @@ from time import monotonic
 from typing import Any, Protocol
 
 from qrex.engines.statevector.tiers.blocks import (
-    BlockSource, BlockTable, KeptState, MemorySource, Placement, Source, SubState, ZeroSource, boundary, enter, wires_of,
+    BlockSource,
+    BlockTable,
+    KeptState,
+    MemorySource,
+    Placement,
+    Source,
+    SubState,
+    ZeroSource,
+    boundary,
+    enter,
+    wires_of,
     write_sub_state,
 )  # fmt: skip
 from qrex.engines.statevector.tiers.plan import Budget, TierPlan
@@ -140,8 +150,9 @@ class SegmentRun:
             output.prepare(segment, self.placed)
 
     def run(
-        self, start: KeptState | None, area: Area | None, kept: Sequence[Mapping[str, Any]], meter: Meter, traffic: Traffic
-    ) -> BlockTable | None:
+        self, start: KeptState | None, area: Area | None, kept: Sequence[Mapping[str, Any]], meter: Meter,
+        traffic: Traffic,
+    ) -> BlockTable | None:  # fmt: skip
         """Run it from `start`, or from |0...0>. The final state's blocks, where the segment ends with an outcome that
         is needed. EngineError where the norm after a stage is wrong, StoreError where the disk fails."""
         last = len(self._stages) - 1
