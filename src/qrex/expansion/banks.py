@@ -107,7 +107,7 @@ def storage_row(session: Session) -> MechanismRow:
         )
     return MechanismRow(
         _STORAGE_CALL, _STORAGE_TITLE, "applied",
-        "states can be kept under a name, version by version; equal blocks are kept once, and checked when they are read",
+        "states can be kept under a name, version by version; equal blocks are kept once, all are checked when read",
         tuple(_stored(kind, value[kind]) for kind in ("dense", "branching")),
         "the same snapshots in complex128",
         {"qubits": _STORED_QUBITS, "codec": _STORED_CODEC, "snapshots restored and compared": sum(
