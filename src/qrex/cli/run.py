@@ -87,6 +87,7 @@ def command(
     ):  # fmt: skip
         rows += _simulate(session, None if forced_qpu else engine)
         rows += _run_on_qpu(session)
+        _tell_unfinished(session, rows)
     if as_json_flag:
         options.as_json(rows)
     else:
@@ -163,6 +164,24 @@ def _simulate(session, engine: str | None) -> list[dict]:
     return rows
 
 
+def _tell_unfinished(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Names what stopped runs left in the scratch folder: it takes room, and the same command goes on with it."""
+    from qrex.store import stale_areas
+    from qrex.units import format_bytes
+
+    if all(row["outcome"] == "ran" for row in rows):
+        return
+    folder, _ = session.scratch_room
+    left = [area for area in stale_areas(folder) if area.disk_bytes >= _TOLD_BYTES] if folder else []
+    if left:
+        total = format_bytes(sum(area.disk_bytes for area in left))
+        names = ", ".join(str(area.path) for area in left)
+        session.tell(
+            f"runs that were stopped left {total} on the disk, from which the same command goes on: {names}; delete "
+            "what is not wanted"
+        )
+
+
 def _predicted(kept: Mapping[str, Any] | None) -> dict[str, Any]:
     """What had been predicted, as `qrex show --predictions` tells it; all None where nothing had been."""
     from qrex.expansion.predictions import when_said
@@ -231,6 +250,7 @@ def _registers(circuit: QuantumCircuit) -> list[dict[str, Any]]:
 
 
 _SHOWN = 8
+_TOLD_BYTES = 1 << 20
 
 
 def _show(row: dict) -> None:
