@@ -24,6 +24,7 @@ ALIGNMENT = 4096  # bytes: what direct I/O asks for
 _AMPLITUDE_BYTES = 8
 _LEAST_LOCAL = 16  # wires: a smaller sub-state would be all overhead
 _LEAST_BLOCK = 4  # bits: a vector of amplitudes
+_MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for it
 _SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
 _DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
@@ -132,6 +133,9 @@ def plan_tiers(
     refusal = ""
     room = budget.memory_bytes - _FIXED_BYTES - _BYTES_PER_SHOT * shots
     for first, rest in budget.sizes or _sizes(wires, room // _AMPLITUDE_BYTES, resident=start is None):
+        if wires - rest > _MOST_OUTSIDE:
+            refusal = f"{format_bytes(_AMPLITUDE_BYTES << (wires - _MOST_OUTSIDE + 1))} of memory at least"
+            continue
         try:
             stages = segment.plan(max(first, 4), max(rest, 4), start or 0)
         except ValueError as error:  # a gate is dense on more wires
