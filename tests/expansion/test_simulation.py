@@ -81,7 +81,7 @@ def test_a_pass_that_was_split_has_no_usage(session, manila, small_workload, tmp
     session.runner.run(units[:1])
     split = _run(session, f"Split {tmp_path}", units, {}, {}, 0.0, side_by_side=False)
     assert split.utilization is None and len(split.payloads) == 2
-    rows = {row.key: row for row in classical_table(session, split, split)}
+    rows = {row.key: row for row in classical_table(session, split, split, ())}
     for key in ("cpu_usage", "peak_memory"):
         assert rows[key].before is None
         assert "no figure before: part of that pass was finished in an earlier run" in rows[key].note
@@ -92,7 +92,7 @@ def test_a_pass_far_under_a_second_has_its_usage_and_memory(session, tmp_path):
     unit = session.unit("test short", {"folder": str(tmp_path)}, Task(circuit.id, slow_the_first_time, (tmp_path,)))
     stage = _run(session, f"Short {tmp_path}", [unit], {}, {}, 0.0, side_by_side=False)
     assert 0.3 <= stage.utilization.wall_seconds < 10
-    rows = {row.key: row for row in classical_table(session, stage, stage)}
+    rows = {row.key: row for row in classical_table(session, stage, stage, ())}
     for key in ("cpu_usage", "peak_memory"):
         assert rows[key].before is not None and "no figure" not in rows[key].note
     # One of two cores at most, and most of the time nobody's: it sleeps.
@@ -108,7 +108,7 @@ def test_figures_without_their_conditions_are_refused(session, tmp_path):
 
     def told(**changed):
         before = replace(stage, utilization=replace(seen, **changed))
-        rows = {row.key: row for row in classical_table(session, before, stage)}
+        rows = {row.key: row for row in classical_table(session, before, stage, ())}
         return rows["cpu_usage"], rows["peak_memory"]
 
     usage, memory = told(samples=seen.samples[:2])
