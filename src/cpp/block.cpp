@@ -42,7 +42,7 @@ void Stage::run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& 
   const int inner = std::min(inner_bits_, bits_);
   const auto met = [&](const MatrixOp& op) { return ((base ^ op.outer_value) & op.outer_mask) == 0; };
   const auto stays_inside = [&](const MatrixOp& op) {
-    return op.kind < OpKind::Diagonal && ((op.high0 | op.high1) >> inner) == 0;
+    return op.kind < OpKind::Diagonal && ((op.high0 | op.high1 | op.high2) >> inner) == 0;
   };
   for (std::size_t first = 0; first < ops_.size();) {
     std::size_t last = first;

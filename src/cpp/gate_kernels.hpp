@@ -6,33 +6,27 @@
 namespace qrex {
 namespace {
 
-// sum += coefficient * x, or = where there is no sum yet. `Cross` says that the entry is off the diagonal.
-template <Structure S, bool Cross, bool First = false>
-inline __attribute__((always_inline)) void add(V& sum_re, V& sum_im, const V* c, V x_re, V x_im) {
-  constexpr bool kReal = S != Structure::CrossImaginary || !Cross, kImaginary = S == Structure::General || !kReal;
-  if constexpr (kReal) {
-    sum_re = First ? c[0] * x_re : sum_re + c[0] * x_re;
-    sum_im = First ? c[0] * x_im : sum_im + c[0] * x_im;
-  }
-  if constexpr (kImaginary) {
-    sum_re = First && !kReal ? -(c[1] * x_im) : sum_re - c[1] * x_im;
-    sum_im = First && !kReal ? c[1] * x_re : sum_im + c[1] * x_re;
-  }
-}
-
+// One-qubit gates. Of each entry `c` holds the real and the imaginary part; those that the structure leaves out are
+// not looked at. Coefficients stay in registers: no store can change these copies.
 template <Structure S>
 void one_high(const Walk& walk, std::uint64_t t, const V* c, V* re, V* im) {
-  const V q[8] = {c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]};  // in registers: stores cannot change them
+  const V q[8] = {c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]};
   walk.groups<2>([=](const auto& at) __attribute__((always_inline)) {
     for (const std::uint64_t i : at) {
       V *r = further(re, i), *m = further(im, i), *rt = further(r, t), *mt = further(m, t);
       const V r0 = *r, m0 = *m, r1 = *rt, m1 = *mt;
-      V a, b, d, e;
-      add<S, false, true>(a, b, q, r0, m0);
-      add<S, true>(a, b, q + 2, r1, m1);
-      add<S, false, true>(d, e, q + 6, r1, m1);
-      add<S, true>(d, e, q + 4, r0, m0);
-      *r = a, *m = b, *rt = d, *mt = e;
+      if constexpr (S == Structure::Real) {
+        *r = q[0] * r0 + q[2] * r1, *m = q[0] * m0 + q[2] * m1;
+        *rt = q[4] * r0 + q[6] * r1, *mt = q[4] * m0 + q[6] * m1;
+      } else if constexpr (S == Structure::CrossImaginary) {
+        *r = q[0] * r0 - q[3] * m1, *m = q[0] * m0 + q[3] * r1;
+        *rt = q[6] * r1 - q[5] * m0, *mt = q[6] * m1 + q[5] * r0;
+      } else {
+        *r = q[0] * r0 - q[1] * m0 + q[2] * r1 - q[3] * m1;
+        *m = q[0] * m0 + q[1] * r0 + q[2] * m1 + q[3] * r1;
+        *rt = q[4] * r0 - q[5] * m0 + q[6] * r1 - q[7] * m1;
+        *mt = q[4] * m0 + q[5] * r0 + q[6] * m1 + q[7] * r1;
+      }
     }
   });
 }
@@ -43,11 +37,15 @@ void one_lane(const Walk& walk, const V* c, V* re, V* im) {
   walk.groups<4>([=](const auto& at) __attribute__((always_inline)) {
     for (const std::uint64_t i : at) {
       V *r = further(re, i), *m = further(im, i);
-      const V r0 = *r, m0 = *m;
-      V a, b;
-      add<S, false, true>(a, b, q, r0, m0);
-      add<S, true>(a, b, q + 2, flip<1 << B>(r0), flip<1 << B>(m0));
-      *r = a, *m = b;
+      const V r0 = *r, m0 = *m, r1 = flip<1 << B>(r0), m1 = flip<1 << B>(m0);
+      if constexpr (S == Structure::Real) {
+        *r = q[0] * r0 + q[2] * r1, *m = q[0] * m0 + q[2] * m1;
+      } else if constexpr (S == Structure::CrossImaginary) {
+        *r = q[0] * r0 - q[3] * m1, *m = q[0] * m0 + q[3] * r1;
+      } else {
+        *r = q[0] * r0 - q[1] * m0 + q[2] * r1 - q[3] * m1;
+        *m = q[0] * m0 + q[1] * r0 + q[2] * m1 + q[3] * r1;
+      }
     }
   });
 }
@@ -74,8 +72,8 @@ void phase(const Walk& walk, const V* c, V* re, V* im) {
   });
 }
 
-// sum[row][g] = (or += unless First) the real products of the rows of `c`, H x 4, with G columns of four. An entry of
-// a column is one of H vectors, source(h, g), with its lanes exchanged by one of `Flips`.
+// sum[row][g] = (or += unless First) the real products of the H rows of `c`, four entries each, with G columns. An entry
+// of a column is one of H vectors, source(h, g), with its lanes exchanged by one of `Flips`.
 template <bool First, int H, int G, int... Flips, class Source>
 inline __attribute__((always_inline)) void product(const V* c, V (&sum)[H][G], Source source) {
 #pragma GCC unroll 4
@@ -141,6 +139,58 @@ void two(const Walk& walk, std::uint64_t s, std::uint64_t t, const V* c, V* re, 
   });
 }
 
+constexpr bool odd(int x) { return x & 1 ? !odd(x >> 1) : x != 0 && odd(x >> 1); }
+
+// K one-qubit gates on K targets in one visit of the 2^K vectors that they mix. Real gates act on real and on
+// imaginary parts alike. Those with an imaginary crossing take real parts to imaginary ones: they act alike on the real
+// parts of vectors with an even index and the imaginary parts of the others, and the other way round, but for signs.
+// Of each gate `c` holds the four entries. With `Scaled` the first K - 1, which are multiples of rotations, have ones
+// on the diagonal, which saves half of their products, and the last one brings the scale that they lack.
+template <Structure S, int K, bool Scaled>
+void layer(const Walk& walk, const std::uint64_t (&stride)[3], const V* c, V* re, V* im) {
+  constexpr int kVectors = 1 << K;
+  constexpr bool kCross = S == Structure::CrossImaginary;
+  walk.groups<1>([=](const auto& at) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+    for (int plane = 0; plane < 2; ++plane) {
+      V* place[kVectors];
+      V x[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        const bool imaginary = (plane == 1) != (kCross && odd(v));
+        const std::uint64_t apart = (v & 1 ? stride[0] : 0) + (v & 2 ? stride[1] : 0) + (v & 4 ? stride[2] : 0);
+        place[v] = further(imaginary ? im : re, at[0] + apart);
+        x[v] = *place[v];
+      }
+#pragma GCC unroll 3
+      for (int k = 0; k < K; ++k) {
+        const bool scaled = Scaled && k < K - 1;
+        const V q1 = hold(c[4 * k + 1]), q2 = hold(c[4 * k + 2]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) {
+          if (v >> k & 1) continue;
+          const int w = v | 1 << k;
+          const bool imaginary = (plane == 1) != (kCross && odd(v));
+          const V a = scaled ? x[v] : c[4 * k] * x[v], d = scaled ? x[w] : c[4 * k + 3] * x[w];
+          const V b = x[v];
+          x[v] = kCross && !imaginary ? a - q1 * x[w] : a + q1 * x[w];
+          x[w] = kCross && imaginary ? d - q2 * b : d + q2 * b;
+        }
+      }
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) *place[v] = x[v];
+    }
+  });
+}
+
+template <Structure S>
+void apply_layer(const MatrixOp& op, const Walk& walk, const V* c, V* re, V* im) {
+  const std::uint64_t stride[3] = {walk.stride(op.high0), walk.stride(op.high1), walk.stride(op.high2)};
+  const auto run = op.high2 ? op.scaled ? layer<S, 3, true> : layer<S, 3, false>
+                            : op.scaled ? layer<S, 2, true> : layer<S, 2, false>;
+  run(walk, stride, c, re, im);
+}
+
 template <Structure S>
 void apply_one(const MatrixOp& op, const Walk& walk, const V* c, V* re, V* im) {
   switch (op.lane0) {
@@ -180,7 +230,7 @@ void apply_two(const MatrixOp& op, const Walk& walk, const V* c, V* re, V* im) {
 
 void apply(const MatrixOp& op, const float* table, float* re, float* im, const Space& space) {
   if ((space.offset ^ op.control_value) & op.control_mask & ~space.inner) return;
-  const Walk walk(space, op.high0 | op.high1, op.control_mask, op.control_value);
+  const Walk walk(space, op.high0 | op.high1 | op.high2, op.control_mask, op.control_value);
   const V* c = reinterpret_cast<const V*>(table + op.coefficients);
   V* r = reinterpret_cast<V*>(re);
   V* m = reinterpret_cast<V*>(im);
@@ -194,6 +244,9 @@ void apply(const MatrixOp& op, const float* table, float* re, float* im, const S
     case OpKind::Two:
       if (op.structure == Structure::Real) return apply_two<Structure::Real>(op, walk, c, r, m);
       return apply_two<Structure::General>(op, walk, c, r, m);
+    case OpKind::Layer:
+      if (op.structure == Structure::Real) return apply_layer<Structure::Real>(op, walk, c, r, m);
+      return apply_layer<Structure::CrossImaginary>(op, walk, c, r, m);
     case OpKind::Diagonal: case OpKind::Many: case OpKind::Table: return;  // not on parts of blocks
   }
 }

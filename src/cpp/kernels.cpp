@@ -20,6 +20,13 @@ V flip_by(V v, int mask) {
   return v;
 }
 
+inline void add_product(V& sum_re, V& sum_im, const V* c, V x_re, V x_im) {
+  sum_re += c[0] * x_re;
+  sum_im += c[0] * x_im;
+  sum_re -= c[1] * x_im;
+  sum_im += c[1] * x_re;
+}
+
 void many(const ManyBlock& b, float* re, float* im) {
   const Walk walk(b.space, b.targets, 0, 0);
   const V* c = reinterpret_cast<const V*>(b.coefficients);
@@ -38,7 +45,7 @@ void many(const ManyBlock& b, float* re, float* im) {
     for (int row = 0; row < b.rows; ++row) {
       V sum_re = {}, sum_im = {};
       for (std::uint32_t k = b.start[row]; k < b.start[row + 1]; ++k)
-        add<Structure::General, true>(sum_re, sum_im, c + 2 * k, x_re[b.column[k]], x_im[b.column[k]]);
+        add_product(sum_re, sum_im, c + 2 * k, x_re[b.column[k]], x_im[b.column[k]]);
       re_here[b.offset[row]] = sum_re, im_here[b.offset[row]] = sum_im;
     }
   });

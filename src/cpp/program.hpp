@@ -13,18 +13,21 @@
 
 namespace qrex {
 
-enum class OpKind : std::uint8_t { One, Two, Swap, Phase, Diagonal, Many, Table };  // the last three on whole blocks
+// Layer: one-qubit gates of one structure, not General, on two or three targets above the lanes.
+// The last three are on whole blocks.
+enum class OpKind : std::uint8_t { One, Two, Swap, Phase, Layer, Diagonal, Many, Table };
 
 // Which parts of the entries are nonzero. CrossImaginary: real diagonal, imaginary off-diagonal (RX, RXX).
 enum class Structure : std::uint8_t { General, Real, CrossImaginary };
 
-// One gate on a block. Bits are buffer bits. `lane0`/`lane1` are the targets that lie in the lanes, or -1
-// (lane0 < lane1 when both do); `high0`/`high1` the others as amplitude strides, or 0.
+// One gate, or one layer of gates, on a block. Bits are buffer bits. `lane0`/`lane1` are the targets that lie in the
+// lanes, or -1 (lane0 < lane1 when both do); `high0` to `high2` the others as amplitude strides, or 0.
 struct MatrixOp {
   OpKind kind;
   Structure structure;
+  bool scaled;  // of a Layer: its first gates lack their scale (see `layer` of the kernels)
   std::int8_t lane0, lane1;
-  std::uint64_t high0, high1;
+  std::uint64_t high0, high1, high2;
   std::uint64_t control_mask, control_value;  // buffer bits above the lanes
   std::uint64_t outer_mask, outer_value;      // bits of the state that the block does not contain
   std::size_t coefficients;                   // offset into the stage's table, in floats

@@ -103,6 +103,7 @@ void Stage::push_one(int target, const Complex* satisfied, const Complex* otherw
     if (swap) op.kind = OpKind::Swap;
   }
   ops_.push_back(op);
+  if (shares_visits(op) && lane_mask == 0) join_layer(satisfied);
 }
 
 void Stage::one(int target, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value) {

@@ -136,6 +136,31 @@ def test_gates_on_the_lowest_and_highest_qubits(instruction_set, pair_of):
     assert pair.error(2) < 1e-6
 
 
+def _turn(angle, crossing):
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, -1j * sine], [-1j * sine, cosine]] if crossing else [[cosine, -sine], [sine, cosine]])
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize("crossing", [False, True])
+@pytest.mark.parametrize("local", [range(14), [*range(6), 7, 9, *range(11, 14)]])
+def test_layers_of_one_qubit_gates(instruction_set, crossing, local):
+    """Turns by any angle, with others among them that have no scale or unlike entries on the diagonal."""
+    rng = np.random.default_rng(4)
+    pair = _Pair(rng, 14, list(local), instruction_set, inner_bits=9)
+    unlike = np.diag([1, -1]) @ _turn(0.7, crossing)
+    special = [unlike, _turn(np.pi / 2, crossing), _turn(np.pi / 2 - 1e-5, crossing), _turn(np.pi, crossing)]
+    for layer in range(12):
+        for target in rng.permutation(pair.local):
+            matrix = _turn(rng.uniform(0, 7), crossing)
+            if layer % 3 == 2 and rng.random() < 0.4:
+                matrix = special[int(rng.integers(4))]
+            pair.one(int(target), matrix.astype(complex), [])
+            if rng.random() < 0.1:
+                pair.one(int(target), _turn(0.3, not crossing).astype(complex), [])
+    assert pair.error(2) < 2e-6
+
+
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_gathered_blocks_of_several_rows(instruction_set):
     """Blocks of 2^13 amplitudes, and targets on both sides of the ends of their rows."""
