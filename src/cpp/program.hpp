@@ -30,12 +30,25 @@ struct MatrixOp {
   std::size_t coefficients;                   // offset into the stage's table, in floats
 };
 
+// Part of a block: the amplitudes whose index agrees with `offset` in the bits outside `inner`, which contains the
+// lanes. Amplitude x of the block lies at x + (x >> kRowBits) * skip.
+struct Space {
+  std::uint64_t inner, offset, skip;
+};
+
+// Gathered blocks leave kRowSkip floats free after every 2^kRowBits amplitudes. Without them amplitudes that differ
+// in high bits fall into the same few sets of the first-level cache; with them any 11 bits of an index, the lowest four
+// among them, address what fits it, but for 3 choices of 330 (found by trying all multiples of a cache line).
+constexpr int kRowBits = 10;
+constexpr std::uint64_t kRowSkip = 80;
+
 // A product of phases exp(i f(x)), f quadratic in the bits of x, on one block: x = (row, column),
 // 2^table_bits columns. `rows[j]` is the factor that row bit j brings to each column.
 struct DiagonalBlock {
   int table_bits, row_bits;
   const float *root_re, *root_im;  // row 0
   const float *rows_re, *rows_im;  // row_bits tables of 2^table_bits
+  std::uint64_t skip;              // as in Space
   const double* row_phase;         // row_bits complex factors
   const double* pair_phase;        // row_bits x row_bits complex factors, [j][k] for k > j
   const std::uint8_t* row_flat;            // rows[j] is one everywhere
@@ -49,7 +62,8 @@ constexpr int kMaxManyQubits = 8;
 // the sum over k from start[r] to start[r + 1] of coefficient k times input column[k]: vector column / flips, its
 // lanes exchanged by flip[column % flips].
 struct ManyBlock {
-  int bits, rows, flips;
+  Space space;
+  int rows, flips;
   const std::uint64_t* offset;
   const int* flip;
   const std::uint32_t* start;
@@ -58,12 +72,22 @@ struct ManyBlock {
   std::uint64_t targets;      // block bits above the lanes
 };
 
+// The consecutive pieces of a block, each `floats` long, and where they lie in a plane of the state. Those whose
+// offset meets `zero` are known to be zero.
+struct Pieces {
+  const std::uint64_t* offset;
+  std::uint64_t count, floats, zero;
+  std::uint64_t skip;  // of the block, as in Space
+};
+
 struct KernelSet {
   const char* name;
   int lane_bits;
-  void (*apply)(const MatrixOp& op, const float* coefficients, float* re, float* im, int bits, std::uint64_t offset);
+  void (*apply)(const MatrixOp& op, const float* coefficients, float* re, float* im, const Space& space);
   void (*diagonal)(const DiagonalBlock& block, float* re, float* im);
   void (*many)(const ManyBlock& block, float* re, float* im);
+  void (*gather)(const Pieces& pieces, const float* plane, float* block);
+  void (*scatter)(const Pieces& pieces, const float* block, float* plane);
   double (*norm)(const float* re, const float* im, std::uint64_t count);
 };
 

@@ -137,6 +137,37 @@ def test_gates_on_the_lowest_and_highest_qubits(instruction_set, pair_of):
 
 
 @pytest.mark.parametrize("instruction_set", SETS)
+def test_gathered_blocks_of_several_rows(instruction_set):
+    """Blocks of 2^13 amplitudes, and targets on both sides of the ends of their rows."""
+    rng = np.random.default_rng(8)
+    local = [*range(12), 14]
+    pair = _Pair(rng, 15, local, instruction_set, inner_bits=11)
+    for low, high in ((9, 10), (10, 11), (11, 14), (0, 14), (1, 2), (9, 14)):
+        pair.two(low, high, _unitary(rng, 4))
+        pair.two(high, low, np.linalg.qr(rng.normal(size=(4, 4)))[0].astype(complex), [(13, 1)])
+        pair.one(high, X, [(low, 1)])
+        pair.one(low, RX, [])
+    pair.many([3, 10, 14], _unitary(rng, 8))
+    pair.table([1, 9, 10, 14], np.exp(1j * rng.normal(size=16)))
+    masks = [1 << a | 1 << b for a in range(15) for b in range(a + 1)]
+    pair.diagonal(masks, list(rng.normal(size=len(masks))))
+    assert pair.error(2) < 1e-6
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_dense_gates_stay_within_rounding(instruction_set):
+    """Three real products for a complex one round more often: the errors stay of the size of float32's own."""
+    rng = np.random.default_rng(2)
+    pair = _Pair(rng, 10, list(range(10)), instruction_set, 11)
+    for _ in range(400):
+        pair.two(*(int(q) for q in rng.choice(10, 2, replace=False)), _unitary(rng, 4))
+    pair.error()
+    got = pair.re.astype(complex) + 1j * pair.im
+    infidelity = np.linalg.norm(got - pair.psi * np.vdot(pair.psi, got)) ** 2
+    assert infidelity < 400 * 1e-14  # what one rounding of every part of every product would give, ten times over
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
 def test_a_fused_diagonal_of_many_terms_beyond_the_block(instruction_set):
     rng = np.random.default_rng(5)
     pair = _Pair(rng, 14, [0, 1, 2, 3, 4, 6, 8, 9, 11, 12, 13], instruction_set, 9)
@@ -145,6 +176,18 @@ def test_a_fused_diagonal_of_many_terms_beyond_the_block(instruction_set):
     star = [1 << 12 | 1 << b for b in range(12)]
     pair.diagonal(star, list(rng.normal(size=len(star))))
     assert pair.error(2) < 1e-6
+
+
+def test_known_zeros_within_a_block_are_not_read():
+    re, im = _kernels.allocate_state(12)
+    re[0] = 1
+    stage = _kernels.Stage(12, [*range(6), 10, 11])
+    stage.one(10, RY)
+    re[1 << 11] = im[1 << 10] = 5.0
+    stage.run(re, im, 1, 0b111111 << 6)
+    assert np.flatnonzero(re).tolist() == [0, 1 << 10]
+    assert np.allclose(re[[0, 1 << 10]], [0.6, 0.8])
+    assert not im.any()
 
 
 def test_known_zeros_are_left_out():
