@@ -108,7 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--memory", type=int, default=int(0.75 * psutil.virtual_memory().total), help="bytes that one contender may use"
     )
-    parser.add_argument("--memory-limit-seconds", type=float, default=20.0, help="per circuit in the part `memory`")
+    parser.add_argument("--memory-limit-seconds", type=float, default=5.0, help="per circuit in the part `memory`")
     parser.add_argument("--circuits", type=int, default=2000, help="of the part `dispatch`")
     parser.add_argument("--alone", choices=_IN_PROCESS_OF_THEIR_OWN, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -105,5 +105,5 @@ def test_the_mechanisms_said_to_be_missing_are():
     table = README.partition("## What is built, what is not")[2].partition("## ")[0]
     rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", table, re.M))
     missing = " ".join(name for name, state in rows.items() if state.startswith("not yet"))
-    assert set(NOT_BUILT) == {"calibrate_error_correction", "activate_memory_banks", "allocate_storage"}
-    assert all(words in missing for words in ("Error correction", "Memory tiers", "storage blocks"))
+    assert set(NOT_BUILT) == {"calibrate_error_correction"}
+    assert "Error correction" in missing

@@ -11,5 +11,7 @@ void bind_sparse(nanobind::module_& m);
 void bind_mps(nanobind::module_& m);
 void bind_dense(nanobind::module_& m);
 void bind_stim_text(nanobind::module_& m);
+void bind_codecs(nanobind::module_& m);
+void bind_tiers(nanobind::module_& m);
 
 }  // namespace qrex

@@ -27,14 +27,14 @@ std::vector<std::uint64_t> Stage::piece_offsets() const {
 
 void Stage::run_block(float* re, float* im, std::uint64_t base, std::uint64_t zero_mask,
                       const std::vector<std::uint64_t>& pieces, StageWorkspace& workspace) const {
-  if (!gathers()) return run_gates(re + base, im + base, base, workspace);
+  if (!gathers()) return run_gates(re, im, base, workspace);
   const Pieces all{pieces.data(), pieces.size(), bit(piece_bits_), zero_mask, skip_};
   float *block_re = workspace.buffer(), *block_im = block_re + plane_floats();
-  kernels_.gather(all, re + base, block_re);
-  kernels_.gather(all, im + base, block_im);
+  kernels_.gather(all, re, block_re);
+  kernels_.gather(all, im, block_im);
   run_gates(block_re, block_im, base, workspace);
-  kernels_.scatter(all, block_re, re + base);
-  kernels_.scatter(all, block_im, im + base);
+  kernels_.scatter(all, block_re, re);
+  kernels_.scatter(all, block_im, im);
 }
 
 void Stage::run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const {

@@ -47,7 +47,7 @@ nb::dict plan(nb::handle program, const BlockSizes& sizes) {
   if (lowered.stop != Stop::End) throw std::invalid_argument("the program branches on a measurement");
   Layout layout;
   const std::vector<Pass> passes = plan_passes(gates, wiring.used, sizes, layout);
-  constexpr const char* kKinds[] = {"phases", "one", "select", "two", "many", "table"};
+  constexpr const char* kKinds[] = {"phases", "one", "select", "two", "many", "table", "observe"};
   nb::list listed, staged, sources;
   for (const Gate& gate : gates.list)
     listed.append(nb::make_tuple(kKinds[static_cast<int>(gate.kind)], gate.dense, gate.zed, gate.cost));
@@ -135,6 +135,7 @@ void bind_dense(nb::module_& m) {
     out["passes"] = found.passes;
     out["collapses"] = found.collapses;
     out["sampled"] = found.sampled;
+    out["outer"] = nb::tuple(nb::cast(found.outer));
     return out;
   }, "program"_a, "shots"_a, "most_rows"_a = 10'000, "block_bits"_a = 15, "chunk_bits"_a = 6, "inner_bits"_a = 11,
         "What a dense simulation has to do: bounds on wires and amplitudes, expected branches, sums over them.");

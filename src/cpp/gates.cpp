@@ -185,4 +185,11 @@ void Gates::table(const std::vector<int>& on, const std::vector<Complex>& diagon
   list.push_back(gate);
 }
 
+void Gates::observe(std::uint64_t flips, std::uint64_t signs) {
+  Gate gate{GateKind::Observe};
+  gate.dense = flips;
+  gate.zed = signs & ~flips;
+  list.push_back(gate);
+}
+
 }  // namespace qrex::dense

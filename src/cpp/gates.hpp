@@ -33,6 +33,7 @@ enum class GateKind : std::uint8_t {
   Two,     // 4x4 on wires a and b, under controls
   Many,    // 2^k x 2^k on k wires
   Table,   // diagonal of 2^k entries on k wires
+  Observe,  // nothing is done: an expectation value is wanted that needs its dense wires local
 };
 
 struct Gate {
@@ -63,6 +64,8 @@ struct Gates {
   void controlled_two(int low, int high, const Complex* matrix, std::uint64_t mask, std::uint64_t value);
   void many(const std::vector<int>& on, const std::vector<Complex>& matrix);
   void table(const std::vector<int>& on, const std::vector<Complex>& diagonal);
+  // A product of Paulis: X or Y on the wires `flips`, Z on those `signs` alone.
+  void observe(std::uint64_t flips, std::uint64_t signs);
 
  private:
   void selected(const Complex* zero, const Complex* one, int selector, int target, double cost);

@@ -171,4 +171,6 @@ NB_MODULE(_kernels, m) {
   qrex::bind_mps(m);
   qrex::bind_dense(m);
   qrex::bind_stim_text(m);
+  qrex::bind_codecs(m);
+  qrex::bind_tiers(m);
 }

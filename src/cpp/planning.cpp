@@ -50,7 +50,7 @@ std::vector<std::uint8_t> reachable(const std::vector<PendingGate>& gates, std::
 }
 
 std::uint64_t choose_local(const std::vector<PendingGate>& gates, std::uint64_t all, std::uint64_t fixed,
-                           int capacity) {
+                           int capacity, int rounds) {
   if (std::popcount(fixed) > capacity || (fixed & ~all))
     throw std::invalid_argument("the fixed qubits exceed the capacity or the circuit");
   if (std::popcount(all) <= capacity) return all;
@@ -68,8 +68,9 @@ std::uint64_t choose_local(const std::vector<PendingGate>& gates, std::uint64_t 
   for (std::uint64_t rest = all & ~local; rest && std::popcount(local) < capacity; rest &= rest - 1)
     local |= rest & -rest;
 
+  if (rounds == 0) return local;
   double best = reachable_weight(gates, all, local);
-  for (int round = 0; round < 24; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     std::uint64_t better = 0;
     for (std::uint64_t out = local & ~fixed; out; out &= out - 1)
       for (std::uint64_t in = all & ~local; in; in &= in - 1) {

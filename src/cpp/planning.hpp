@@ -21,8 +21,8 @@ double reachable_weight(const std::vector<PendingGate>& gates, std::uint64_t all
 std::vector<std::uint8_t> reachable(const std::vector<PendingGate>& gates, std::uint64_t all, std::uint64_t local);
 
 // A set of `capacity` qubits of `all` (or all, if fewer) that contains `fixed`, chosen greedily to run as much
-// weight as possible: first come first served, then single exchanges while they gain.
+// weight as possible: first come first served, then single exchanges while they gain, `rounds` at most.
 std::uint64_t choose_local(const std::vector<PendingGate>& gates, std::uint64_t all, std::uint64_t fixed,
-                           int capacity);
+                           int capacity, int rounds = 24);
 
 }  // namespace qrex

@@ -187,8 +187,8 @@ void Stage::two(int q0, int q1, const Complex* matrix, std::uint64_t control_mas
   ops_.push_back(op);
 }
 
-std::uint64_t Stage::blocks(std::uint64_t zero_mask) const {
-  return bit(std::popcount((bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask));
+std::uint64_t Stage::blocks(Window window, std::uint64_t zero_mask) const {
+  return bit(std::popcount((bit(window.bits) - 1) & ~local_mask_ & ~zero_mask));
 }
 
 void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) const {
@@ -196,9 +196,9 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) cons
   run(re, im, threads, zero_mask, 0, blocks(zero_mask), workspaces);
 }
 
-void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask, std::uint64_t first, std::uint64_t count,
-                std::vector<StageWorkspace>& workspaces) const {
-  const std::uint64_t free_mask = (bit(num_qubits_) - 1) & ~local_mask_ & ~zero_mask;
+void Stage::run(float* re, float* im, int threads, Window window, std::uint64_t zero_mask, std::uint64_t first,
+                std::uint64_t count, std::vector<StageWorkspace>& workspaces) const {
+  const std::uint64_t free_mask = (bit(window.bits) - 1) & ~local_mask_ & ~zero_mask;
   // Too little work to pay for starting threads.
   if ((count << bits_) * (ops_.size() + 1) < (std::uint64_t{1} << 17)) threads = 1;
   const int workers = static_cast<int>(std::min<std::uint64_t>(std::max(threads, 1), count));
@@ -210,7 +210,8 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask, std:
   }
   const std::vector<std::uint64_t> pieces = piece_offsets();
   parallel_for(count, workers, [&](int worker, std::uint64_t item) {
-    run_block(re, im, deposit(first + item, free_mask), zero_mask, pieces, workspaces[worker]);
+    const std::uint64_t base = deposit(first + item, free_mask);
+    run_block(re + base, im + base, window.base | base, zero_mask, pieces, workspaces[worker]);
   });
 }
 

@@ -32,6 +32,12 @@ class StageWorkspace {
   std::size_t buffer_size_ = 0, table_size_ = 0;
 };
 
+// 2^bits consecutive amplitudes of a state, from index `base` on; all local positions of a stage lie below `bits`.
+struct Window {
+  int bits;
+  std::uint64_t base;
+};
+
 class Stage {
  public:
   // `local` holds the local positions in ascending order, one per bit; its lowest ones must be 0, 1, ... so
@@ -57,8 +63,14 @@ class Stage {
   void run(float* re, float* im, int threads, std::uint64_t zero_mask) const;
   // The same for `count` of its `blocks` from `first` on; `workspaces` may serve other stages too.
   void run(float* re, float* im, int threads, std::uint64_t zero_mask, std::uint64_t first, std::uint64_t count,
-           std::vector<StageWorkspace>& workspaces) const;
-  std::uint64_t blocks(std::uint64_t zero_mask) const;
+           std::vector<StageWorkspace>& workspaces) const {
+    run(re, im, threads, {num_qubits_, 0}, zero_mask, first, count, workspaces);
+  }
+  // The same where `re` and `im` hold only the part in `window`.
+  void run(float* re, float* im, int threads, Window window, std::uint64_t zero_mask, std::uint64_t first,
+           std::uint64_t count, std::vector<StageWorkspace>& workspaces) const;
+  std::uint64_t blocks(std::uint64_t zero_mask) const { return blocks({num_qubits_, 0}, zero_mask); }
+  std::uint64_t blocks(Window window, std::uint64_t zero_mask) const;
 
   std::uint64_t workspace_bytes(int threads) const;
   std::uint64_t held_bytes() const;

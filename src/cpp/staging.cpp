@@ -271,12 +271,8 @@ std::vector<Pass> plan_passes(const Gates& gates, std::uint64_t used, const Bloc
 
 Stage compile(const Gates& gates, const Pass& pass, const Layout& layout, const BlockSizes& sizes, const KernelSet& kernels) {
   std::vector<int> local;
-  if (layout.wires <= sizes.block_bits) {
-    for (int p = 0; p < layout.positions(); ++p) local.push_back(p);
-  } else {
-    for (int p = 0; p < layout.wires; ++p)
-      if (pass.local >> layout.wire_at[p] & 1) local.push_back(p);
-  }
+  for (int p = 0; p < layout.positions(); ++p)
+    if (p >= layout.wires || pass.local >> layout.wire_at[p] & 1) local.push_back(p);
   Stage stage(layout.positions(), std::move(local), sizes.inner_bits, kernels);
   const auto at = [&](int wire) { return layout.position_of[wire]; };
   std::vector<std::pair<std::uint64_t, double>> terms;
@@ -317,6 +313,7 @@ Stage compile(const Gates& gates, const Pass& pass, const Layout& layout, const 
         if (gate.kind == GateKind::Many) stage.many(on, entries);
         else stage.table(on, entries);
         break;
+      case GateKind::Observe: break;
     }
   }
   return stage;

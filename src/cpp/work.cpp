@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "tier_planning.hpp"
+
 namespace qrex::dense {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr double kPhaseCost = 4, kDiagonalCost = 10;
 constexpr std::size_t kChunk = 8192;
 constexpr int kCounted = 40;  // wires
 constexpr int kLarge = 28;
+constexpr int kTiered = 24;                        // wires from which somebody may want less than all of the state at once
+constexpr int kMostOutside = 10, kMostOuter = 63;  // wires, stages
 
 // Of 2^events equally likely branches those that at least one of the shots takes.
 double branches_taken(double events, std::uint64_t shots) {
@@ -62,6 +66,14 @@ Work work(const Circuit& circuit, std::uint64_t shots, std::size_t most_rows, co
     gates.clear();
     lowered = lower(circuit, outlook, wiring, row, std::min(kChunk, most_rows), gates);
     out.rows += branches * static_cast<double>(lowered.row - row);
+    if (row == 0 && wires >= kTiered && lowered.stop != Stop::Collapse) {
+      const double share = static_cast<double>(circuit.size()) / static_cast<double>(std::max<std::size_t>(lowered.row, 1));
+      const std::uint64_t used = wiring.used;
+      for (int outside = 1; outside <= kMostOutside && outside < std::popcount(used); ++outside) {
+        const int found = count_outer_stages(gates, used, std::popcount(used) - outside, kMostOuter);
+        out.outer.push_back(static_cast<int>(std::ceil(std::min(found * share, 1e6))));
+      }
+    }
     row = lowered.row;
     const std::vector<Pass> passes = plan_passes(gates, wiring.used, sizes, layout);
     const double amplitudes = std::ldexp(1.0, layout.positions());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "lowering.hpp"
 #include "staging.hpp"
@@ -17,6 +18,7 @@ struct Work {
   double passes = 0;            // wide passes times amplitudes
   double collapses = 0;         // collapses times amplitudes
   double sampled = 0;           // amplitudes of final states
+  std::vector<int> outer;       // bounds on the outer stages with 1, 2, ... wires outside; none where nothing is large
 };
 
 // Lowers and plans, `most_rows` rows at most; the rest is taken to be like them.

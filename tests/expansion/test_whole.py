@@ -89,10 +89,26 @@ def test_every_figure_names_a_definition_that_exists(summary):
 
 
 def test_mechanisms_that_are_not_built_claim_nothing(summary):
-    for call in ("calibrate_error_correction", "activate_memory_banks", "allocate_storage"):
+    for call in ("calibrate_error_correction",):
         made = mechanism(summary, call)
         assert made.status == "not applied"
         assert made.contributions == ()
+
+
+def test_a_state_ten_times_as_large_as_its_memory_is_simulated(summary):
+    made = mechanism(summary, "activate_memory_banks")
+    assert made.status == "applied"
+    assert made.contributions[0].after.value > 10 > 1 > made.contributions[0].before.value
+    assert comparison(summary, "memory").after.value == made.contributions[0].after.value
+    assert made.details["stages"] >= 3
+    assert made.details["bytes read and written"] != "0 B"
+
+
+def test_snapshots_take_less_than_their_states(summary):
+    made = mechanism(summary, "allocate_storage")
+    dense, branching = (one.after.value for one in made.contributions)
+    assert 3.7 < dense < 4 < 10 < branching
+    assert comparison(summary, "storage").after.value == dense
 
 
 def test_an_unreachable_density_is_a_row_that_says_why(summary):

@@ -77,12 +77,9 @@ def plan_circuit(
     return _plan(analysis, routes, whole=False)
 
 
-def seconds_on(
-    threads: int, plan: Plan, analysis: Analysis, engines: Mapping[str, Engine], memory_bytes: int
-) -> float:
-    """Predicted seconds of the same plan on another number of threads. Raises EngineError where an engine says none."""
+def seconds_on(allotment: Allotment, plan: Plan, analysis: Analysis, engines: Mapping[str, Engine]) -> float:
+    """Predicted seconds of the same plan within another allotment. Raises EngineError where an engine says none."""
     profiles = analysis.profiles(plan.whole)
-    allotment = Allotment(threads=threads, memory_bytes=memory_bytes)
     return sum(
         ask_cost(found.engine, engines[found.engine], profile, allotment).seconds
         for found, profile in zip(plan.routes, profiles, strict=True)

@@ -30,6 +30,8 @@ _NAMED = 3
 @options.cores
 @options.memory
 @options.scratch
+@options.disk
+@options.codec
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=120.0, show_default=True,
               help="Seconds that one simulated circuit may take, on either side; `run` allows 3600 by default, since "
                    "it runs each once.")  # fmt: skip
@@ -53,6 +55,8 @@ def command(
     cores: int | None,
     memory: int | None,
     scratch: str | None,
+    disk: int | None,
+    codec: str,
     time_limit: float,
     require_coherence: float | None,
     require_density: float | None,
@@ -85,7 +89,8 @@ def command(
     with SilentProgress() if quiet else open_progress() as progress, open_store(store) as opened:
         summary = resource_expansion(
             loaded, platform, out=out, seed=seed, shots=shots, cores=cores, memory_bytes=memory,
-            scratch_dir=scratch, wall_seconds=time_limit, store=opened, progress=progress,
+            scratch_dir=scratch, disk_bytes=disk, codec=codec, wall_seconds=time_limit, store=opened,
+            progress=progress,
             coherence_threshold=0.9 if require_coherence is None else require_coherence,
             density_threshold=3.8 if require_density is None else require_density,
             require_coherence=require_coherence is not None, require_density=require_density is not None,

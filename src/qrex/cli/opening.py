@@ -125,6 +125,8 @@ def open_session(
     cores: int | None = None,
     memory: int | None = None,
     scratch: str | None = None,
+    disk: int | None = None,
+    codec: str = "float32",
     time_limit: float = 120.0,
     measure_all: bool = False,
     strict: bool = False,
@@ -146,8 +148,9 @@ def open_session(
                 described = _with_first(described, qpu)
             workload = read_workload(sources, strict=strict, target=target, measure_all=measure_all)
             settings = Settings(
-                seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, wall_seconds=time_limit
-            )
+                seed=seed, shots=shots, cores=cores, memory_bytes=memory, scratch_dir=scratch, disk_bytes=disk,
+                codec=codec, wall_seconds=time_limit,
+            )  # fmt: skip
         with open_store(store) as opened, Session(workload, described, settings, opened, progress) as session:
             yield session
 

@@ -19,7 +19,9 @@ __all__ = [
     "SECONDS",
     "TIME_LIMIT",
     "as_json",
+    "codec",
     "cores",
+    "disk",
     "engine",
     "json_flag",
     "measure_all",
@@ -107,8 +109,18 @@ cores: Decorator = click.option(
     "--cores", metavar="N", type=click.IntRange(1, 4096), help="Cores to use. Default: all there are."
 )
 scratch: Decorator = click.option(
-    "--scratch", metavar="FOLDER", type=click.Path(), help="Folder to use as scratch; its disk is probed."
-)
+    "--scratch", metavar="FOLDER", type=click.Path(),
+    help="Folder for states larger than the memory; its disk is probed. Default: the platform's, else the system's "
+    "temporary folder.",
+)  # fmt: skip
+disk: Decorator = click.option(
+    "--disk", metavar="SIZE", type=BYTES,
+    help='What states may take there, e.g. "60GB". Default: the platform\'s limit, else half of what is free.',
+)  # fmt: skip
+codec: Decorator = click.option(
+    "--codec", type=click.Choice(["float32", "int16", "int8"]), default="float32", show_default=True,
+    help="What states on disk are kept as: 8, 4 or 2 bytes per amplitude. The infidelity that it brings is measured.",
+)  # fmt: skip
 strict: Decorator = click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 target: Decorator = click.option(
     "--target", type=click.Choice(["auto", "simulate", "qpu", "both"]),

@@ -27,6 +27,9 @@ __all__ = ["command"]
 @options.shots
 @options.cores
 @options.memory
+@options.scratch
+@options.disk
+@options.codec
 @click.option("--engine", metavar="NAME", help="Plan for this engine of `qrex engines` only.")
 @options.measure_all
 @options.strict
@@ -39,6 +42,9 @@ def command(
     shots: int | None,
     cores: int | None,
     memory: int | None,
+    scratch: str | None,
+    disk: int | None,
+    codec: str,
     engine: str | None,
     measure_all: bool,
     strict: bool,
@@ -58,8 +64,8 @@ def command(
 
     check_engine(engine)
     with open_session(
-        workload, platform, shots=shots, cores=cores, memory=memory, measure_all=measure_all, strict=strict,
-        store=store, quiet=quiet,
+        workload, platform, shots=shots, cores=cores, memory=memory, scratch=scratch, disk=disk, codec=codec,
+        measure_all=measure_all, strict=strict, store=store, quiet=quiet,
     ) as session:  # fmt: skip
         planned = plan_routes(session, session.workload.circuits, engine)
         rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
@@ -81,14 +87,16 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
     row = {"name": circuit.name, "id": circuit.id, "qubits": circuit.num_qubits}
     found = planned.prepared.get(circuit.id)
     if found is None:
-        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "upper_bound": None,
-                      "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [], "advice": ""}  # fmt: skip
+        return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "disk_bytes": None,
+                      "upper_bound": None, "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [],
+                      "advice": ""}  # fmt: skip
     chosen, sure = found.plan, not found.plan.guarded
     return row | {
         "feasible": True if sure else None,
         "engine": chosen.engine,
         "seconds": chosen.cost.seconds if sure else None,
         "bytes": chosen.cost.peak_bytes,
+        "disk_bytes": chosen.cost.disk_bytes,
         "upper_bound": chosen.cost.upper_bound,
         "reason": chosen.reason,
         "passed_over": dict(chosen.passed_over),
@@ -102,13 +110,13 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
 
 def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     """The least memory with which an engine is certain to run the parts that are not certain to fit."""
-    from qrex.engines import Allotment, Job
+    from qrex.engines import Job
     from qrex.engines.asking import ask_cost, ask_support
     from qrex.errors import EngineError
     from qrex.execute.solving import SolveRequest, engines_of
     from qrex.expansion.refusals import enough_memory
 
-    whole = Allotment(threads=session.cores, memory_bytes=session.memory_bytes)
+    whole = session.allotment(session.cores, session.memory_bytes)
     engines = engines_of(SolveRequest(Job(None, 1, 0), session.constants.values, whole, engine=engine))
     profiles = (found.analysis.profile,) if found.plan.whole else found.analysis.part_profiles
     least, name = 0, ""
@@ -134,14 +142,16 @@ def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
     """One table of all circuits, then the reasons of each."""
     from qrex.units import format_bytes, format_seconds
 
-    columns = ("circuit", "qubits", "engine", "seconds", "bytes", "")
+    disk = any(row["disk_bytes"] for row in rows)
+    columns = ("circuit", "qubits", "engine", "seconds", "bytes", *(["disk"] if disk else []), "")
     table = []
     for row in rows:
         seconds = "-" if row["seconds"] is None else format_seconds(row["seconds"])
         held = "-" if row["bytes"] is None else format_bytes(row["bytes"])
         remark = {True: "bound" if row["upper_bound"] else "", None: "would try", False: "infeasible"}[row["feasible"]]
-        table.append((row["name"], str(row["qubits"]), row["engine"] or "none", seconds, held, remark))
-    print_table(columns, table, right=("qubits", "seconds", "bytes"))
+        written = [format_bytes(row["disk_bytes"] or 0)] if disk else []
+        table.append((row["name"], str(row["qubits"]), row["engine"] or "none", seconds, held, *written, remark))
+    print_table(columns, table, right=("qubits", "seconds", "bytes", "disk"))
     click.echo()
     remarks = {line[-1] for line in table}
     if "bound" in remarks:

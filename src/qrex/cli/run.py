@@ -34,6 +34,8 @@ QPU = "qpu"
 @options.cores
 @options.memory
 @options.scratch
+@options.disk
+@options.codec
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=3600.0, show_default=True,
               help="Seconds that one circuit may take; `expand` allows 120 by default.")  # fmt: skip
 @options.measure_all
@@ -50,6 +52,8 @@ def command(
     cores: int | None,
     memory: int | None,
     scratch: str | None,
+    disk: int | None,
+    codec: str,
     time_limit: float,
     measure_all: bool,
     strict: bool,
@@ -64,7 +68,8 @@ def command(
 
     An outcome has one character per classical bit, bit 0 rightmost; several registers are joined without spaces,
     the first declared rightmost. --json names the "registers", with the "bits" of each counted from the right, and
-    the "infidelity" that the engine states for its answer (0: exact). "predicted_seconds" and "predicted_bytes" are
+    the "infidelity" that the engine states for its answer (0: exact); "tiers" says how a state larger than the memory
+    was run (null: it was not larger). "predicted_seconds" and "predicted_bytes" are
     those of `qrex show --predictions`: what was said before anything ran or, where engines raced, after the first
     round ("predicted_when"); bytes are of the whole worker process at its peak.
     """
@@ -75,13 +80,14 @@ def command(
     with (
         open_session(
             workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores,
-            memory=memory, scratch=scratch, time_limit=time_limit, measure_all=measure_all, strict=strict, store=store,
-            quiet=quiet,
+            memory=memory, scratch=scratch, disk=disk, codec=codec, time_limit=time_limit, measure_all=measure_all,
+            strict=strict, store=store, quiet=quiet,
         ) as session,
         _recorded(session, engine) as rows,
     ):  # fmt: skip
         rows += _simulate(session, None if forced_qpu else engine)
         rows += _run_on_qpu(session)
+        _tell_unfinished(session, rows)
     if as_json_flag:
         options.as_json(rows)
     else:
@@ -152,8 +158,28 @@ def _simulate(session, engine: str | None) -> list[dict]:
             rows.append(row | {"outcome": "failed", "error": payload["error"]})
         else:
             stated = payload["value"]["metadata"].get("infidelity")
-            rows.append(row | {"outcome": "ran", "infidelity": stated, "counts": payload["value"]["counts"]})
+            tiers = payload["value"]["metadata"].get("tiers")
+            told = {"infidelity": stated, "tiers": tiers, "counts": payload["value"]["counts"]}
+            rows.append(row | {"outcome": "ran"} | told)
     return rows
+
+
+def _tell_unfinished(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Names what stopped runs left in the scratch folder: it takes room, and the same command goes on with it."""
+    from qrex.store import stale_areas
+    from qrex.units import format_bytes
+
+    if all(row["outcome"] == "ran" for row in rows):
+        return
+    folder, _ = session.scratch_room
+    left = [area for area in stale_areas(folder) if area.disk_bytes >= _TOLD_BYTES] if folder else []
+    if left:
+        total = format_bytes(sum(area.disk_bytes for area in left))
+        names = ", ".join(str(area.path) for area in left)
+        session.tell(
+            f"runs that were stopped left {total} on the disk, from which the same command goes on: {names}; delete "
+            "what is not wanted"
+        )
 
 
 def _predicted(kept: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -224,6 +250,7 @@ def _registers(circuit: QuantumCircuit) -> list[dict[str, Any]]:
 
 
 _SHOWN = 8
+_TOLD_BYTES = 1 << 20
 
 
 def _show(row: dict) -> None:
@@ -232,13 +259,29 @@ def _show(row: dict) -> None:
         return
     lost = f", stated infidelity at most {row['infidelity']:.1g}" if row["infidelity"] else ""
     click.echo(plain(f"{row['name']}: {_where(row)}, {row['shots']:,} shots{lost}"))
-    print_wrapped("; ".join(filter(None, (_said(row), row["reason"]))), indent="    ", hanging="  ")
+    said = (_tiers(row.get("tiers")), _said(row), row["reason"])
+    print_wrapped("; ".join(filter(None, said)), indent="    ", hanging="  ")
     counts = sorted(row["counts"].items(), key=lambda item: (-item[1], item[0]))
     width = len(str(counts[0][1])) if counts else 0
     for outcome, count in counts[:_SHOWN]:
         click.echo(f"    {outcome}  {count:>{width}}")
     if len(counts) > _SHOWN:
         click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
+
+
+def _tiers(found: dict | None) -> str:
+    """What a state larger than the memory took."""
+    from qrex.units import format_bytes
+
+    if found is None:
+        return ""
+    moved = found["read_bytes"] + found["written_bytes"]
+    disk = (
+        f"{format_bytes(found['disk_bytes'])} of disk as {found['codec']}, {format_bytes(moved)} moved"
+        if found["disk_bytes"] else "no disk"
+    )  # fmt: skip
+    resumed = ", resumed" if found["resumed"] else ""
+    return f"{found['stages']} stages of at most {max(found['sub_state_qubits'])} qubits in memory, {disk}{resumed}"
 
 
 def _said(row: dict) -> str:

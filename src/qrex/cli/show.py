@@ -159,6 +159,15 @@ def _correction(learned: Refinement, engine: str) -> dict | None:
     return {"factor": found.typical(), "low": low, "high": high, "circuits": found.circuits}
 
 
+def _ratio(value: float) -> str:
+    """With decimals where they tell something: columns stay narrow.
+
+    >>> _ratio(0.517), _ratio(51.93), _ratio(11753.4)
+    ('0.52', '52', '11,753')
+    """
+    return f"{value:.2f}" if value < 9.995 else f"{value:,.0f}"
+
+
 def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
     columns = ("engine", "runs", "within 2x", "ratio", "90 % of runs", "memory", "corrected by")
 
@@ -170,8 +179,8 @@ def _show_engines(engines: tuple[Accuracy, ...], learned: Refinement) -> None:
         if one.runs:
             found = _correction(learned, one.engine)
             table.append((
-                one.engine, f"{one.runs:,}", share(one.within_2x), f"{one.median_ratio:.2f}",
-                f"{one.low_ratio:.2f} to {one.high_ratio:.2f}", share(one.bytes_within_20),
+                one.engine, f"{one.runs:,}", share(one.within_2x), _ratio(one.median_ratio),
+                f"{_ratio(one.low_ratio)} to {_ratio(one.high_ratio)}", share(one.bytes_within_20),
                 f"{found['factor']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" if found else "nothing yet",
             ))  # fmt: skip
     if table:

@@ -24,13 +24,17 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What one run may use. The engine stays inside it; the worker process enforces `memory_bytes`."""
+    """What one run may use. The engine stays inside it; the worker process enforces `memory_bytes`. `codec` is what
+    states on the scratch disk are kept as: float32, int16 or int8. `disk_bytes_per_second` is what that disk was
+    measured to move, reads and writes together."""
 
     threads: int
     memory_bytes: int
     scratch_dir: str | None = None
     disk_bytes: int = 0
     wall_seconds: float | None = None
+    codec: str = "float32"
+    disk_bytes_per_second: float = 1e9
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,9 @@ def _answer(plan: Plan, whole: Counts | None, counts, probabilities, answers, co
         "infidelity": min(1.0, sum(answer.metadata.get("infidelity") or 0.0 for answer in answers)),
         **_collision(answers, coins),
     }  # fmt: skip
+    for answer in answers:  # one part at most is larger than the memory that all of them have
+        if "tiers" in answer.metadata:
+            metadata["tiers"] = answer.metadata["tiers"]
     return {
         "counts": counts,
         "probabilities": probabilities,

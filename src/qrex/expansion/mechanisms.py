@@ -37,14 +37,6 @@ NOT_BUILT = {
         "Error correction calibrated from measured noise",
         "not built yet: codes, decoders and their calibration come in a later version",
     ),
-    "activate_memory_banks": (
-        "State vectors over cache, RAM and NVMe",
-        "not built yet: the tiered engine comes in a later version; states must fit the RAM given",
-    ),
-    "allocate_storage": (
-        "Snapshot blocks on disk",
-        "not built yet: state snapshots come in a later version; finished results are kept in the store",
-    ),
 }
 
 

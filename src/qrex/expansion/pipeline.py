@@ -13,6 +13,7 @@ from typing import Any
 
 from qrex.circuits import Target, Workload, load_workload
 from qrex.errors import InputError
+from qrex.expansion.banks import memory_row, storage_row
 from qrex.expansion.device import MEASURED, PILOT, Configuration, DeviceStage, run_device_stages
 from qrex.expansion.mechanisms import (
     NOT_BUILT,
@@ -52,6 +53,8 @@ class Expansion:
             fake_guadalupe.
         shots: shots per circuit; by default the workload's own.
         memory_bytes, cores: what all runs together may use; by default what the platform and host allow.
+        scratch_dir, disk_bytes, codec: where states larger than the memory go, what they may take there, and what
+            they are kept as (float32, int16, int8).
         store: the file that keeps finished work; by default the user's own.
         progress: a display of `qrex.telemetry`; by default silent.
 
@@ -70,6 +73,8 @@ class Expansion:
         cores: int | None = None,
         memory_bytes: int | None = None,
         scratch_dir: str | None = None,
+        disk_bytes: int | None = None,
+        codec: str = "float32",
         wall_seconds: float = 120.0,
         strict: bool = False,
         store: str | Path | Store | None = None,
@@ -80,7 +85,7 @@ class Expansion:
         described = platform if isinstance(platform, Platform) else load_platform(platform)
         settings = Settings(
             seed=seed, shots=shots, cores=cores, memory_bytes=memory_bytes, scratch_dir=scratch_dir,
-            wall_seconds=wall_seconds,
+            disk_bytes=disk_bytes, codec=codec, wall_seconds=wall_seconds,
         )  # fmt: skip
         self._command = command
         self._owns_store = not isinstance(store, Store)
@@ -92,6 +97,8 @@ class Expansion:
         self._after: dict[str | None, DeviceFigures | None] = {}
         self._options: dict[Configuration, DeviceOption] = {}
         self._balancer: tuple[MechanismRow, SimulationStage] | None = None
+        self._banks: MechanismRow | None = None
+        self._storage: MechanismRow | None = None
         self._thresholds: dict[tuple[str, float], ThresholdRow] = {}
 
     def __enter__(self) -> Expansion:
@@ -163,14 +170,17 @@ class Expansion:
         return _not_built("calibrate_error_correction")
 
     def activate_memory_banks(self, banks: str = "quantum-tiered") -> MechanismRow:
-        """Not built yet; says so."""
+        """States larger than the memory over memory and disk, measured on one that is ten times as large. The engines
+        choose it for the circuits that need it."""
         _check_choice("memory banks", banks, _BANKS)
-        return _not_built("activate_memory_banks")
+        self._called.add("activate_memory_banks")
+        return self._memory_row()
 
     def allocate_storage(self, blocks: str = "quantum-ssd-blocks") -> MechanismRow:
-        """Not built yet; says so."""
+        """Snapshots of states on disk, measured on two series of them."""
         _check_choice("storage", blocks, _BLOCKS)
-        return _not_built("allocate_storage")
+        self._called.add("allocate_storage")
+        return self._storage_row()
 
     def optimize_workload_balancer(self, units: str = "qpu-cpu-gpu") -> MechanismRow:
         """Every circuit on the engine predicted to finish it first; then independent circuits side by side."""
@@ -245,9 +255,14 @@ class Expansion:
         makers = {
             "apply_dynamical_decoupling": self._decoupling_row,
             "reconfigure_trap_layout": self._layout_row,
+            "activate_memory_banks": self._memory_row,
+            "allocate_storage": self._storage_row,
             "optimize_workload_balancer": self._balancer_row,
         }
-        order = ("apply_dynamical_decoupling", "reconfigure_trap_layout", *NOT_BUILT, "optimize_workload_balancer")
+        order = (
+            "apply_dynamical_decoupling", "reconfigure_trap_layout", "calibrate_error_correction",
+            "activate_memory_banks", "allocate_storage", "optimize_workload_balancer",
+        )  # fmt: skip
         return tuple(
             _not_built(call) if call in NOT_BUILT else makers[call]() if call in self._called else _not_asked(call)
             for call in order
@@ -276,6 +291,16 @@ class Expansion:
         toggled = self._option(Configuration(self._session.settings.layout_candidates, None))
         density = compare_density(self._session, self.baseline_device, toggled.measured)
         return layout_row(self._option(Configuration()), toggled, self._kept(), density)
+
+    def _memory_row(self) -> MechanismRow:
+        if self._banks is None:
+            self._banks = memory_row(self._session)
+        return self._banks
+
+    def _storage_row(self) -> MechanismRow:
+        if self._storage is None:
+            self._storage = storage_row(self._session)
+        return self._storage
 
     def _option(self, configuration: Configuration) -> DeviceOption:
         """The workload under one configuration; a layout's decoupling variants share one compilation."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrex.balance import Plan
-from qrex.engines import Allotment, Cost, Engine
+from qrex.engines import Cost, Engine
 from qrex.engines.asking import ask_cost
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError
@@ -90,7 +90,7 @@ def _alone(
     if len(parts) != 1 or len(plan.routes) != 1 or "race" in parts[0] or "failed" in parts[0]:
         return None
     name = plan.routes[0].engine
-    allotment = Allotment(threads=payload["threads"], memory_bytes=payload["memory_bytes"])
+    allotment = session.allotment(payload["threads"], payload["memory_bytes"])
     try:
         model = ask_cost(name, engines[name], planned.analysis.profiles(plan.whole)[0], allotment)
     except (EngineError, KeyError):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from numbers import Integral
 from pathlib import Path
@@ -26,12 +27,22 @@ from qrex.balance.calibration import FIRST_USE_SECONDS, uncalibrated
 from qrex.balance.refinement import observations
 from qrex.circuits import Circuit, Workload
 from qrex.circuits.workload_file import check_shots
+from qrex.engines import Allotment
 from qrex.engines.registry import foreign_versions
+from qrex.engines.statevector.tiers import CODECS
 from qrex.errors import InfeasibleError, InputError
 from qrex.execute import Pool, Task, UnitRunner, WorkUnit, dispatch_constants
 from qrex.execute.jobs import open_qpu_once, warm_engines
 from qrex.execute.memory import SLACK_BYTES, WORKER_BYTES
-from qrex.platform import Host, Platform, host_from_dict, host_to_dict, probe_host
+from qrex.platform import (
+    MEMORY_FILE_SYSTEMS,
+    Host,
+    Platform,
+    file_system_of,
+    host_from_dict,
+    host_to_dict,
+    probe_host,
+)  # fmt: skip
 from qrex.store import Store
 from qrex.telemetry import Stage, StageProgress
 from qrex.units import format_bytes
@@ -56,6 +67,8 @@ class Settings:
     cores: int | None = None
     memory_bytes: int | None = None
     scratch_dir: str | None = None
+    disk_bytes: int | None = None
+    codec: str = "float32"
     infidelity: float = 1e-3
     wall_seconds: float = 120.0  # per circuit; what takes longer is stopped and shown as such
     layout_candidates: int = 24
@@ -67,7 +80,9 @@ class Settings:
         check_shots(self.shots, "shots")
         if not self.wall_seconds > 0:  # nor is NaN
             raise InputError(f"wall_seconds is {self.wall_seconds!r}; it must be a positive number of seconds")
-        for name, least in (("seed", None), ("cores", 1), ("memory_bytes", 1)):
+        if self.codec not in CODECS:
+            raise InputError(f"there is no codec {self.codec!r}; there are {', '.join(CODECS)}")
+        for name, least in (("seed", None), ("cores", 1), ("memory_bytes", 1), ("disk_bytes", 0)):
             value = getattr(self, name)
             if value is None and least is not None:
                 continue
@@ -118,6 +133,38 @@ class Session:
         if folder is not None and not Path(folder).is_dir():
             raise InputError(f"the scratch folder {folder!r} does not exist; make it, or name another with --scratch")
         return folder
+
+    @cached_property
+    def scratch_room(self) -> tuple[str | None, int]:
+        """Where blocks of states that are larger than the memory go, and how many bytes they may take there: by default
+        half of what is free. (None, 0) where the folder is in memory itself, and none was asked for."""
+        folder = self.scratch_dir or self.host.scratch_dir
+        asked = self.settings.disk_bytes
+        if asked is None:
+            asked = self.platform.limits.scratch_bytes
+        kind = file_system_of(folder)
+        if kind in MEMORY_FILE_SYSTEMS:
+            if self.settings.scratch_dir is None and not asked:
+                return None, 0
+            self.tell(f"the scratch folder {folder} is on {kind}, which is memory: name one on a disk with --scratch")
+        free = shutil.disk_usage(folder).free
+        if asked is None:
+            return folder, free // 2
+        if asked > free:
+            raise InfeasibleError(
+                f"asked to use {format_bytes(asked)} of disk in {folder}; {format_bytes(free)} are free there; ask for "
+                "less with --disk, or name another folder with --scratch"
+            )
+        return folder, asked
+
+    def allotment(self, threads: int, memory_bytes: int) -> Allotment:
+        """What a run gets, disk included."""
+        folder, disk_bytes = self.scratch_room
+        given = Allotment(threads, memory_bytes, folder, disk_bytes, codec=self.settings.codec)
+        rates = (self.host.disk_read_bandwidth, self.host.disk_write_bandwidth)
+        if any(rate is None for rate in rates):
+            return given
+        return replace(given, disk_bytes_per_second=2 / sum(1 / rate.value for rate in rates))
 
     @cached_property
     def cores(self) -> int:

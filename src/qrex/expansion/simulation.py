@@ -157,7 +157,7 @@ def run_expanded(
 
 
 def _to_plan(session: Session, circuit: Circuit, engine: str | None, excluded: tuple[str, ...] = ()) -> SolveRequest:
-    whole = Allotment(threads=session.cores, memory_bytes=session.room_bytes)
+    whole = session.allotment(session.cores, session.room_bytes)
     job = Job(circuit, session.shots_of(circuit), 0)
     return SolveRequest(
         job, session.constants.values, whole, session.settings.infidelity, engine, excluded,
@@ -215,7 +215,8 @@ def _seconds_by_threads(session: Session, found: Prepared, engines: Mapping[str,
     seconds = {session.cores: found.plan.cost.seconds}
     for threads in range(1, session.cores):
         with suppress(EngineError):  # it gives no estimate for so many: then it is not run on them
-            seconds[threads] = seconds_on(threads, found.plan, found.analysis, engines, session.room_bytes)
+            allotment = session.allotment(threads, session.room_bytes)
+            seconds[threads] = seconds_on(allotment, found.plan, found.analysis, engines)
     return seconds
 
 
@@ -225,7 +226,10 @@ _LIMIT_FLOOR_BYTES = 256 * 2**20
 
 
 def _limit(session: Session, chosen: Plan) -> int:
-    """Memory allotted to a run: its predicted peak with room for error, never more than there is."""
+    """Memory allotted to a run: its predicted peak with room for error, never more than there is. A state that needs
+    the disk gets all of it: nothing else runs beside it, and claims the same disk."""
+    if chosen.cost.disk_bytes:
+        return session.room_bytes
     return min(session.room_bytes, int(_LIMIT_FACTOR * chosen.cost.peak_bytes) + _LIMIT_FLOOR_BYTES)
 
 
@@ -242,7 +246,7 @@ def _planned_unit(
     seconds: Mapping[int, float] | None,
 ) -> WorkUnit:
     """A circuit that was planned here. Its parts travel as arrays; the circuit itself only where it runs whole."""
-    allotment = Allotment(threads=session.cores, memory_bytes=memory_bytes)
+    allotment = session.allotment(session.cores, memory_bytes)
     job = _job(session, circuit, probe)
     if not prepared.plan.whole:
         job = replace(job, circuit=None, label=circuit.name)
@@ -277,6 +281,8 @@ def _unit(
         "owner": owner,
         "probe": content_key("probe", {"strings": list(job.probe)}),
     }
+    if request.prepared is not None and request.prepared.plan.cost.disk_bytes:
+        parts["codec"] = allotment.codec
     # A plug-in may run what is left to choose from, or what another engine could not.
     foreign = {name: v for name, v in session.foreign_versions.items() if request.engine in (None, name)}
     if foreign:

@@ -109,7 +109,7 @@ def summarize(
         created_at=now,
         qrex_version=__version__,
         seed=session.settings.seed,
-        classical=classical_table(session, *simulations),
+        classical=classical_table(session, *simulations, mechanisms),
         quantum=quantum_table(*figures, *devices),
         implications=implications_table(),
         outlook=outlook_table(),

@@ -41,6 +41,8 @@ def resource_expansion(
     cores: int | None = None,
     memory_bytes: int | None = None,
     scratch_dir: str | None = None,
+    disk_bytes: int | None = None,
+    codec: str = "float32",
     wall_seconds: float = 120.0,
     strict: bool = False,
     store: str | Path | Store | None = None,
@@ -57,8 +59,8 @@ def resource_expansion(
         check_writable(out)
     with Expansion(
         workload, platform, seed=seed, shots=shots, target=target, cores=cores, memory_bytes=memory_bytes,
-        scratch_dir=scratch_dir, wall_seconds=wall_seconds, strict=strict, store=store, progress=progress,
-        command=command,
+        scratch_dir=scratch_dir, disk_bytes=disk_bytes, codec=codec, wall_seconds=wall_seconds, strict=strict,
+        store=store, progress=progress, command=command,
     ) as x:  # fmt: skip
         session = x.session
         thresholds = (coherence_threshold, density_threshold, require_coherence, require_density)

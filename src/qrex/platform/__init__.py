@@ -7,12 +7,14 @@ In: this computer, a TOML file. Out: `Host`, `Platform`. Importing this room loa
 from __future__ import annotations
 
 from qrex.platform.description import Gpu, Host, HostLimits, Platform, QpuDescription, QpuKind
+from qrex.platform.file_systems import MEMORY_FILE_SYSTEMS, file_system_of
 from qrex.platform.files import DEFAULT_QPU, load_platform, parse_platform
 from qrex.platform.host import host_from_dict, host_to_dict, probe_host
 from qrex.platform.names import fake_backend_names, nearest, normalize_fake_name
 
 __all__ = [
     "DEFAULT_QPU",
+    "MEMORY_FILE_SYSTEMS",
     "Gpu",
     "Host",
     "HostLimits",
@@ -20,6 +22,7 @@ __all__ = [
     "QpuDescription",
     "QpuKind",
     "fake_backend_names",
+    "file_system_of",
     "host_from_dict",
     "host_to_dict",
     "load_platform",

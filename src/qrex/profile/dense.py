@@ -26,6 +26,9 @@ class DenseWork:
     state), gates times amplitudes in units of a dense two-qubit gate while the state is one block (`narrow`) and
     while it is larger (`wide`), `passes` over states larger than a block times their amplitudes, `collapses` times
     amplitudes, `sampled` amplitudes of final states.
+
+    `outer[k]`: in how many stages the circuit runs, at most, if all but k + 1 qubits are in memory at once (see
+    `engines.statevector.tiers`); empty for small states, and where an outcome is needed in the middle.
     """
 
     wires: int
@@ -39,6 +42,7 @@ class DenseWork:
     passes: float
     collapses: float
     sampled: float
+    outer: tuple[int, ...] = ()
 
 
 def dense_work(program: Program, shots: int) -> DenseWork:

@@ -1,49 +1,76 @@
-"""The store's file: opened where it is ours or new, refused with the reason where it is not.
+"""SQLite files of ours: opened where they are ours or new, refused with the reason where they are not.
 
-In: a path. Out: a connection in WAL mode with all tables there. A store carries `APPLICATION_ID` and its schema's
-version in the header of the file; those written before that was so are known by their tables, and are marked when
-they are opened. Nothing is written into a file before it is known to be a store, or empty.
+In: a path and what its file must be. Out: a connection in WAL mode with all tables there. A file of ours carries the
+application id and its schema's version in its header; stores written before that was so are known by their tables,
+and are marked when they are opened. Nothing is written into a file before it is known to be ours, or empty.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from qrex.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "is_damage", "open_database"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "STORE",
+    "FileKind",
+    "is_damage",
+    "is_full",
+    "is_locked",
+    "open_database",
+]
 
 APPLICATION_ID = 0x71726578  # "qrex"
 SCHEMA_VERSION = 1
 
 _BUSY_SECONDS = 30.0
-_FIRST_RELEASE = {"predictions"}  # a table that nothing reads any more
-_ANOTHER = "name another with --store FILE or $QREX_STORE"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _CANNOT_BE_MARKED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """The opened store at `path`, made with its folder where it is not there.
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is known by, and what its errors call it. `schema` is a file beside this one, `another` how to use
+    another file, `abandoned` tables of earlier releases that nothing reads any more."""
+
+    noun: str
+    application_id: int
+    schema_version: int
+    schema: str
+    another: str
+    abandoned: frozenset[str] = frozenset()
+
+
+STORE = FileKind(
+    "store", APPLICATION_ID, SCHEMA_VERSION, "schema.sql", "name another with --store FILE or $QREX_STORE",
+    frozenset({"predictions"}),
+)  # fmt: skip
+
+
+def open_database(path: Path, kind: FileKind = STORE) -> sqlite3.Connection:
+    """The opened file at `path`, made with its folder where it is not there.
 
     Raises StoreError where it cannot be opened, is damaged, is somebody else's, or was written by a newer qrex.
     """
     if path.is_dir():
-        raise StoreError(f"the store must be a file; {path} is a folder; {_ANOTHER}")
+        raise StoreError(f"the {kind.noun} must be a file; {path} is a folder; {kind.another}")
     connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.text_factory = _text
-        schema = resources.files(__package__).joinpath("schema.sql").read_text()
-        marked, tables = _examined(connection, path, schema)
+        schema = resources.files(__package__).joinpath(kind.schema).read_text()
+        marked, tables = _examined(connection, path, schema, kind)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if not marked:
-            _mark(connection, schema, empty=not tables)
+            _mark(connection, schema, kind, empty=not tables)
         connection.executescript(schema)
     except (OSError, sqlite3.Error, StoreError) as error:
         if connection is not None:
@@ -51,9 +78,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         if isinstance(error, StoreError):
             raise
         if is_damage(error):
-            raise StoreError(f"the store {path} is damaged ({error}); move it away or {_ANOTHER}") from error
+            raise StoreError(f"the {kind.noun} {path} is damaged ({error}); move it away or {kind.another}") from error
         raise StoreError(
-            f"cannot open the store {path}: {error}; {_ANOTHER}, or move the file away to start afresh"
+            f"cannot open the {kind.noun} {path}: {error}; {kind.another}, or move the file away to start afresh"
         ) from error
     return connection
 
@@ -71,28 +98,38 @@ def is_damage(error: BaseException) -> bool:
     return _code(error) in _DAMAGE
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether SQLite says that there is no more room."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether SQLite says that another process kept the file for too long."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _code(error: BaseException) -> int:
     """SQLite's primary result code; 0 where it gave none."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def _examined(connection: sqlite3.Connection, path: Path, schema: str) -> tuple[bool, set[str]]:
-    """Whether the file is marked as a store, and which tables it holds. Raises StoreError where it is no store."""
+def _examined(connection: sqlite3.Connection, path: Path, schema: str, kind: FileKind) -> tuple[bool, set[str]]:
+    """Whether the file is marked as ours, and which tables it holds. Raises StoreError where it is not ours."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     tables = {name for name in tables if not name.startswith("sqlite_")}
-    marked = application == APPLICATION_ID
-    if marked and version > SCHEMA_VERSION:
+    marked = application == kind.application_id
+    if marked and version > kind.schema_version:
         raise StoreError(
-            f"the store {path} was written by a newer qrex (schema {version}; this one reads {SCHEMA_VERSION}); "
-            f"update qrex or {_ANOTHER}"
+            f"the {kind.noun} {path} was written by a newer qrex (schema {version}; this one reads "
+            f"{kind.schema_version}); update qrex or {kind.another}"
         )
     ours = _columns_by_table(schema)
-    foreign = not marked and (application or version or tables - set(ours) - _FIRST_RELEASE)
+    foreign = not marked and (application or version or tables - set(ours) - kind.abandoned)
     if foreign or any(_columns(connection, name) != ours[name] for name in tables & set(ours)):
         raise StoreError(
-            f"{path} is an SQLite file, but no store of qrex; nothing was written into it; {_ANOTHER}"
+            f"{path} is an SQLite file, but no {kind.noun} of qrex; nothing was written into it; {kind.another}"
         )
     return marked, tables
 
@@ -110,9 +147,9 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
-def _mark(connection: sqlite3.Connection, schema: str, *, empty: bool) -> None:
+def _mark(connection: sqlite3.Connection, schema: str, kind: FileKind, *, empty: bool) -> None:
     """Tables and mark in one transaction: no other process finds one without the other."""
-    mark = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+    mark = f"PRAGMA application_id = {kind.application_id}; PRAGMA user_version = {kind.schema_version};"
     try:
         connection.executescript(f"BEGIN IMMEDIATE; {schema}; {mark} COMMIT;")
     except sqlite3.Error as error:

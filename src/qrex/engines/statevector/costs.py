@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from qrex.engines.protocol import Allotment, Cost
 from qrex.profile import DenseWork, Profile
 
-__all__ = ["BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes"]
+__all__ = [
+    "BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes",
+    "tiered_cost",
+]  # fmt: skip
 
 BLOCK_BITS = 15  # 2^15 amplitudes, 256 KiB: half of a common second-level cache
 _BLOCK_BYTES = 288 << 10  # a block with its rows apart
 _SAMPLING_BYTES_PER_SHOT = 40  # uniforms, indices, groups
+_TIER_BYTES = 96 << 20  # tables, buffers of the kernels and of the disk
+_TIER_BYTES_PER_SHOT = 200
+_MOST_STAGES = 1000
+_CODEC_INFIDELITY = {"float32": 0.0, "int16": 2e-9, "int8": 1e-4}  # per stage written: bounds of what was measured
 _TABLE_BYTES = 4 << 20  # gates of one chunk and the coefficients of one pass
 
 
@@ -50,6 +58,37 @@ def estimated_bytes(profile: Profile, threads: int) -> int:
 def modelled_seconds(constants: Mapping[str, float], profile: Profile, threads: int) -> float:
     """Seconds of one run on `threads` threads."""
     return dense_seconds(constants, _work(profile), profile.shots, profile.num_clbits, threads)
+
+
+def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: Allotment) -> Cost | None:
+    """The same for a run in stages within `allotment`'s memory and disk; None where it cannot be. Bounds on the number
+    of stages make it an upper estimate; `tiers.plan_tiers` is exact, and takes longer."""
+    work = _work(profile)
+    gates = profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates
+    room = (allotment.memory_bytes - _TIER_BYTES - _TIER_BYTES_PER_SHOT * profile.shots) // 8
+    best: Cost | None = None
+    for outside, stages in enumerate(work.outer, 1):
+        size = 1 << (work.wires - outside)
+        held = 2 * size if stages == 2 else 3 * size
+        if held > room or stages > _MOST_STAGES:
+            continue
+        per_amplitude = {"float32": 8.0, "int16": 4.07, "int8": 2.07}[allotment.codec]
+        disk = int(per_amplitude * (work.amplitudes + size)) if stages > 2 else 0
+        if disk > (allotment.disk_bytes if allotment.scratch_dir else 0):
+            continue
+        moved = 2 * (stages - 2) * per_amplitude * work.amplitudes
+        arithmetic = dense_seconds(constants, work, profile.shots, profile.num_clbits, allotment.threads)
+        traffic = moved / allotment.disk_bytes_per_second
+        copies = stages * work.amplitudes * constants["seconds_per_amplitude_pass"] / max(allotment.threads, 1)
+        cost = Cost(
+            seconds=max(arithmetic + copies, traffic) + traffic / (1 << outside),
+            peak_bytes=8 * held + _TIER_BYTES + _TIER_BYTES_PER_SHOT * profile.shots,
+            disk_bytes=disk,
+            infidelity=min(1.0, infidelity_bound(gates) + (stages - 2) * _CODEC_INFIDELITY[allotment.codec]),
+        )
+        if best is None or cost.seconds < best.seconds:
+            best = cost
+    return best
 
 
 def dense_seconds(constants: Mapping[str, float], work: DenseWork, shots: int, width: int, threads: int) -> float:

@@ -2,7 +2,8 @@
 
 In: a `Job` and its `Allotment`. Out: `Counts`, exact up to float32 (`infidelity_bound`). 8 B per amplitude and a
 few MiB of buffers; measurements and resets in the middle split the shots, and each part that is not empty goes on
-with its own state (at most log2(shots) of them wait at a time).
+with its own state (at most log2(shots) of them wait at a time). What does not fit the memory allotted is run in
+stages, over memory and disk (`tiers`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from qrex import _kernels
 from qrex.engines.constants import require_constants
 from qrex.engines.protocol import Allotment, Cost, Counts, Job, Progress, Support
 from qrex.engines.statevector.calibration import CONSTANT_NAMES, measured_constants
-from qrex.engines.statevector.costs import estimated_bytes, infidelity_bound, modelled_seconds, run_bytes
+from qrex.engines.statevector.costs import estimated_bytes, infidelity_bound, modelled_seconds, run_bytes, tiered_cost
+from qrex.engines.statevector.tiers.sampling_job import sample_tiered
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
 from qrex.profile import Profile
 from qrex.units import format_bytes
@@ -47,9 +49,14 @@ class StateVectorEngine:
         missing."""
         constants = require_constants(self)
         gates = profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates
+        needed = estimated_bytes(profile, allotment.threads)
+        if needed > allotment.memory_bytes:
+            in_stages = tiered_cost(constants, profile, allotment)
+            if in_stages is not None:
+                return in_stages
         return Cost(
             seconds=modelled_seconds(constants, profile, allotment.threads),
-            peak_bytes=estimated_bytes(profile, allotment.threads),
+            peak_bytes=needed,
             infidelity=infidelity_bound(gates),
         )
 
@@ -67,7 +74,10 @@ class StateVectorEngine:
             )
         needed = run_bytes(amplitudes, wires, allotment.threads, job.shots, width)
         if needed > allotment.memory_bytes:
-            raise _too_large(job, wires, needed, allotment)
+            try:
+                return sample_tiered(job, allotment, self.constants, progress)
+            except InfeasibleError as error:
+                raise MemoryLimitError(f"statevector: {job.name}: {error}") from error
         beside = needed - int(8 * amplitudes)
         room = allotment.memory_bytes - beside
         running = _kernels.DenseRun(program, job.shots, job.seed % _SEED_RANGE, allotment.threads, room)

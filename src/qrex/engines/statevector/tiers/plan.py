@@ -1,0 +1,250 @@
+"""Which stages, how large a sub-state, how many bytes and seconds: known before anything runs.
+
+In: a lowered segment of a program and a `Budget`. Out: a `TierPlan`, or InfeasibleError with what would make it
+feasible. All feasible sizes of the first sub-state and of the later ones are planned, and the plan of least modelled
+time is taken: per stage the larger of arithmetic and traffic, and what of the traffic cannot overlap (the first
+sub-state read, the last one written).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from qrex import _kernels
+from qrex.errors import InfeasibleError
+from qrex.units import format_bytes, format_seconds
+
+__all__ = ["ALIGNMENT", "CODECS", "Budget", "StagePlan", "TierPlan", "plan_tiers"]
+
+CODECS = ("float32", "int16", "int8")
+ALIGNMENT = 4096  # bytes: what direct I/O asks for
+_AMPLITUDE_BYTES = 8
+_LEAST_LOCAL = 16  # wires: a smaller sub-state would be all overhead
+_LEAST_BLOCK = 4  # bits: a vector of amplitudes
+_MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for it
+_SIZES_TRIED = 4  # below the largest sub-state that fits
+_DENSE_COST = 16.0  # of a dense two-qubit gate
+_DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
+_BYTES_PER_SHOT = 200  # uniforms, indices, counts
+_FIXED_BYTES = 32 << 20  # tables, buffers of the kernels, what the interpreter makes of it
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may use. `disk_bytes` 0 means that no scratch folder was given.
+
+    `sizes`: pairs of qubits in the first sub-state and in the later ones, to be tried instead of what the memory
+    suggests. `cache`: log2 of the amplitudes in a block of the kernels, in its pieces, in the first-level cache.
+    """
+
+    memory_bytes: int
+    disk_bytes: int
+    threads: int
+    codec: str = "float32"
+    disk_bytes_per_second: float = 1e9
+    io_threads: int = 4
+    sizes: tuple[tuple[int, int], ...] = ()
+    block_bytes: int = 4 << 20
+    cache: tuple[int, int, int] = (15, 6, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """`local`: mask of its wires in the sub-state. `gates` of the kernels, `cost` of them (a dense two-qubit gate is
+    16), `passes` over a sub-state in memory. Seconds are modelled; bytes are exact but for blocks of zeros, which are
+    not moved."""
+
+    local: int
+    bits: int
+    gates: int
+    cost: float
+    passes: int
+    sub_states: int
+    read_bytes: int
+    written_bytes: int
+    arithmetic_seconds: float
+    traffic_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TierPlan:
+    """Stages of one segment, and what they take together."""
+
+    wires: int
+    first: int
+    rest: int
+    codec: str
+    block_bits: int
+    slot_bytes: int
+    slots: int
+    stages: tuple[StagePlan, ...]
+    memory_bytes: int
+    seconds: float
+
+    @property
+    def disk_bytes(self) -> int:
+        """Scratch space taken while it runs."""
+        return self.slots * self.slot_bytes
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Bytes of state read from and written to the disk."""
+        return sum(stage.read_bytes + stage.written_bytes for stage in self.stages)
+
+    def explain(self) -> str:
+        """The plan in words, a line per stage."""
+        lines = [
+            f"{self.wires} qubits in {len(self.stages)} stages, {format_bytes(self.memory_bytes)} of memory, "
+            f"{format_bytes(self.disk_bytes)} of disk ({self.codec}), about {format_seconds(self.seconds)}"
+        ]
+        for number, stage in enumerate(self.stages, 1):
+            moved = [
+                text
+                for text, value in (("reads", stage.read_bytes), ("writes", stage.written_bytes))
+                if value
+            ]  # fmt: skip
+            traffic = " and ".join(moved) if moved else "moves no bytes"
+            amount = max(stage.read_bytes, stage.written_bytes)
+            lines.append(
+                f"  {number}: {stage.gates} gates on {stage.sub_states} sub-states of {stage.bits} qubits in "
+                f"{stage.passes} passes, {traffic}{' ' + format_bytes(amount) if moved else ''}; "
+                f"{format_seconds(stage.arithmetic_seconds)} of arithmetic, "
+                f"{format_seconds(stage.traffic_seconds)} of traffic"
+            )
+        return "\n".join(lines)
+
+
+def plan_tiers(
+    segment: Any, budget: Budget, constants: Mapping[str, float], *, shots: int = 0, start: int | None = None,
+    slot_bytes: int | None = None,
+) -> TierPlan:  # fmt: skip
+    """The plan of least modelled time for `segment` (a `_kernels.Segment`), to be sampled `shots` times.
+
+    `start`: where it begins with a state on disk, the mask of the wires within its blocks, which lie in slots of
+    `slot_bytes`; by default it begins in |0...0>. Leaves `segment` planned accordingly. Raises InfeasibleError where
+    nothing fits the memory and disk of `budget`.
+    """
+    wires = int(segment.used).bit_count()
+    found: list[TierPlan] = []
+    refusal = ""
+    room = budget.memory_bytes - _FIXED_BYTES - _BYTES_PER_SHOT * shots
+    for first, rest in budget.sizes or _sizes(wires, room // _AMPLITUDE_BYTES, resident=start is None):
+        if wires - rest > _MOST_OUTSIDE:
+            refusal = f"{format_bytes(_AMPLITUDE_BYTES << (wires - _MOST_OUTSIDE + 1))} of memory at least"
+            continue
+        try:
+            stages = segment.plan(max(first, 4), max(rest, 4), start or 0)
+        except ValueError as error:  # a gate is dense on more wires
+            refusal = str(error)
+            continue
+        plan = _costed(segment, stages, (first, rest), budget, constants, start is None, slot_bytes)
+        if plan is None or plan.memory_bytes > budget.memory_bytes - _BYTES_PER_SHOT * shots:
+            continue
+        if plan.disk_bytes <= budget.disk_bytes:
+            found.append(plan)
+        else:
+            refusal = (
+                f"{format_bytes(plan.disk_bytes)} of scratch disk as {budget.codec}; "
+                f"{format_bytes(budget.disk_bytes)} may be used"
+            )
+    if not found:
+        state = _AMPLITUDE_BYTES << wires
+        raise InfeasibleError(
+            f"a state of {wires} qubits takes {format_bytes(state)}; of {format_bytes(budget.memory_bytes)} of memory "
+            f"{format_bytes(max(room, 0))} are left for amplitudes, and in stages it needs {refusal or 'more memory'}: "
+            "allow more with --memory or --disk, name a larger folder with --scratch, or choose --codec int16 or int8"
+        )
+    best = min(found, key=lambda plan: (plan.seconds, plan.memory_bytes))
+    segment.plan(max(best.first, 4), max(best.rest, 4), start or 0)
+    return best
+
+
+def _sizes(wires: int, amplitudes: int, *, resident: bool) -> list[tuple[int, int]]:
+    """Qubits of the first sub-state and of the later ones to be tried; of the whole state alone where that fits."""
+    largest = max(amplitudes, 1).bit_length() - 1
+    if largest >= wires:
+        return [(wires, wires)]
+    sizes = []
+    for rest in range(largest, max(largest - _SIZES_TRIED, _LEAST_LOCAL) - 1, -1):
+        first = max(amplitudes - (1 << rest), 1).bit_length() - 1
+        tried = (first, first - 1) if resident else (rest,)
+        sizes += [(size, rest) for size in tried if size >= _LEAST_LOCAL]
+    return sizes
+
+
+def _costed(
+    segment: Any, stages: Sequence[tuple[int, int, float]], sizes: tuple[int, int], budget: Budget,
+    constants: Mapping[str, float], resident: bool, slot_bytes: int | None,
+) -> TierPlan | None:  # fmt: skip
+    """The plan of `stages`; None where two of them share too few wires for a block."""
+    wires, last = int(segment.used).bit_count(), len(stages) - 1
+    masks = [int(local) for local, _, _ in stages]
+    reads = [not resident or number >= 2 for number in range(last + 1)]
+    writes = [number < last and (number >= 1 or not resident) for number in range(last + 1)]
+    writes[last] = segment.collapsing >= 0
+    block_bits = _block_bits(masks[resident:], wires, budget, slot_bytes)
+    if block_bits < _LEAST_BLOCK and last > 1:
+        return None
+    if slot_bytes is None:
+        slot_bytes = -(-_kernels.encoded_bytes(budget.codec, 1 << block_bits) // ALIGNMENT) * ALIGNMENT
+    state_bytes = slot_bytes << (wires - block_bits)
+    planned = []
+    for number, (local, gates, cost) in enumerate(stages):
+        bits = int(local).bit_count()
+        passes = segment.stage(number, *budget.cache).passes
+        worked = 2.0 ** (bits if resident and number == 0 else wires)
+        arithmetic = (
+            worked / max(budget.threads, 1)
+            * (
+                cost / _DENSE_COST * constants.get("seconds_per_amplitude_gate", 0.0)
+                + (passes + 1) * constants.get("seconds_per_amplitude_pass", 0.0)
+            )
+        )  # fmt: skip
+        sub_states = 1 if resident and number == 0 else 1 << max(wires - bits, 0)
+        read, written = state_bytes * reads[number], state_bytes * writes[number]
+        traffic = (read + written) / budget.disk_bytes_per_second
+        seconds = max(arithmetic, traffic) + traffic / sub_states  # the first read and the last write overlap nothing
+        planned.append(
+            StagePlan(int(local), bits, gates, cost, passes, sub_states, read, written, arithmetic, traffic, seconds)
+        )
+    slots = 0
+    if any(writes):
+        slots = 1 << (wires - block_bits)
+        if any(r and w for r, w in zip(reads, writes, strict=True)):
+            slots += 1 << max(sizes[1] - block_bits, 0)  # a sub-state is written before what it was made of is freed
+        if segment.collapsing >= 0:  # other outcomes may wait on disk: as many as there is room for
+            slots = max(slots, min(4 * slots, budget.disk_bytes // slot_bytes))
+    memory = _memory_bytes(planned, reads, writes, budget, block_bits, slot_bytes)
+    seconds = sum(stage.seconds for stage in planned) + constants.get("fixed_seconds", 0.0)
+    return TierPlan(
+        wires, *sizes, budget.codec, block_bits, slot_bytes, slots, tuple(planned), memory, seconds
+    )  # fmt: skip
+
+
+def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | None) -> int:
+    """log2 of the amplitudes in a block: its wires are local both when it is written and when it is read, and what its
+    coding takes is a small part of the memory."""
+    common = min(((a & b).bit_count() for a, b in pairwise(masks)), default=wires)
+    coded = _kernels.encoded_bytes(budget.codec, 64) / 64
+    most = (budget.block_bytes if slot_bytes is None else slot_bytes) / coded
+    if slot_bytes is None:
+        most = min(most, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads * (_AMPLITUDE_BYTES + coded)))
+    return min(common, int(most).bit_length() - 1, wires)
+
+
+def _memory_bytes(
+    stages: Sequence[StagePlan], reads: Sequence[bool], writes: Sequence[bool], budget: Budget, block_bits: int,
+    slot_bytes: int,
+) -> int:  # fmt: skip
+    """The most that is held at once: see `segment_run` for who holds what."""
+    sizes = [_AMPLITUDE_BYTES << max(stage.bits, 4) for stage in stages]
+    held = [size * (1 + r + w) for size, r, w in zip(sizes, reads, writes, strict=True)]
+    if len(stages) > 1 and not reads[1]:
+        held[1] += sizes[0]  # from which it is read
+    desks = 2 * budget.io_threads * ((_AMPLITUDE_BYTES << block_bits) + slot_bytes) if any(writes) or any(reads) else 0
+    norms = 16 * (max(sizes) // _AMPLITUDE_BYTES // 4096)
+    return max(held) + desks + norms + _FIXED_BYTES
