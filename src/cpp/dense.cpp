@@ -61,9 +61,7 @@ void DenseRun::step(double seconds) {
   if (pass_ < passes_.size()) {
     const Pass& pass = passes_[pass_];
     stage_.emplace(compile(gates_, pass, now_.layout, sizes_, kernels_));
-    zero_ = now_.layout.wires <= sizes_.block_bits
-                ? 0
-                : now_.layout.placed(now_.wiring.used & ~now_.touched & ~pass.local);
+    zero_ = now_.layout.wires <= sizes_.block_bits ? 0 : now_.layout.placed(now_.wiring.used & ~now_.touched);
     for (const int k : pass.order) now_.touched |= gates_.list[k].dense;
     block_ = 0;
     blocks_ = stage_->blocks(zero_);

@@ -157,6 +157,7 @@ void Stage::run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t 
   DiagonalBlock block;
   block.table_bits = d.table_bits;
   block.row_bits = rows;
+  block.skip = skip_;
   block.root_re = root_re;
   block.root_im = root_im;
   block.rows_re = d.rows_re.data();
@@ -201,9 +202,10 @@ void Stage::run_table(const Lookup& t, float* re, float* im, std::uint64_t base)
     for (const auto& [mask, place] : t.inside) row |= high & mask ? place : 0;
     for (std::uint64_t x = 0; x < step; ++x) {
       const std::uint32_t at = row | low[x];
-      const float r = re[high + x], m = im[high + x];
-      re[high + x] = t.re[at] * r - t.im[at] * m;
-      im[high + x] = t.re[at] * m + t.im[at] * r;
+      const std::uint64_t here = place(high) + x;
+      const float r = re[here], m = im[here];
+      re[here] = t.re[at] * r - t.im[at] * m;
+      im[here] = t.re[at] * m + t.im[at] * r;
     }
   }
 }

@@ -18,8 +18,8 @@ bool is_identity(const Complex* m) {
 }
 
 double cost_of(unsigned flags, bool two) {
-  // Multiply-adds per amplitude and the traffic between cache and registers, in the same unit: measured on
-  // AVX2, where a dense two-qubit gate is 16. Only ratios matter, and only to choose what to fuse.
+  // Arithmetic and the traffic between cache and registers, measured on AVX2, in sixteenths of a dense two-qubit gate.
+  // Only ratios matter, and only to choose what to fuse. One-qubit gates that find others for a layer cost less.
   const bool cheap = flags & (kReal | kCross);
   if (flags & kDiagonalLow && (flags & kDiagonalHigh || !two)) return 1.0;  // it shares one sweep with its neighbors
   if (!two) return cheap ? 6.8 : 9.3;

@@ -34,7 +34,7 @@ void Stage::many(const std::vector<int>& positions, const Complex* matrix) {
     std::uint64_t offset = 0;
     for (std::size_t j = 0; j < high.size(); ++j)
       if (row >> j & 1) offset |= std::uint64_t{1} << bit_of(positions[high[j]]);
-    gate.offset.push_back(offset >> kernels_.lane_bits);
+    gate.offset.push_back(place(offset) >> kernels_.lane_bits);
   }
   for (std::size_t flip = 0; flip < flips; ++flip) {
     int mask = 0;
@@ -71,7 +71,7 @@ void Stage::many(const std::vector<int>& positions, const Complex* matrix) {
 
 void Stage::run_many(const Many& gate, float* re, float* im) const {
   ManyBlock block;
-  block.bits = bits_;
+  block.space = {(std::uint64_t{1} << bits_) - 1, 0, skip_};
   block.rows = static_cast<int>(gate.offset.size());
   block.flips = static_cast<int>(gate.flip.size());
   block.offset = gate.offset.data();

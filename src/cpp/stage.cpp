@@ -1,8 +1,8 @@
 #include "stage.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -53,6 +53,8 @@ Stage::Stage(int num_qubits, std::vector<int> local, int inner_bits, const Kerne
   if (chunk_bits_ < kernels.lane_bits)
     throw std::invalid_argument("the lowest " + std::to_string(kernels.lane_bits) + " positions must be local");
   if (inner_bits_ < kernels.lane_bits) inner_bits_ = kernels.lane_bits;
+  piece_bits_ = std::min(chunk_bits_, kRowBits);
+  skip_ = gathers() ? kRowSkip : 0;
 }
 
 int Stage::bit_of(int position) const {
@@ -101,6 +103,7 @@ void Stage::push_one(int target, const Complex* satisfied, const Complex* otherw
     if (swap) op.kind = OpKind::Swap;
   }
   ops_.push_back(op);
+  if (shares_visits(op) && lane_mask == 0) join_layer(satisfied);
 }
 
 void Stage::one(int target, const Complex* matrix, std::uint64_t control_mask, std::uint64_t control_value) {
@@ -152,9 +155,8 @@ void Stage::two(int q0, int q1, const Complex* matrix, std::uint64_t control_mas
   op.high0 = in_lanes == 0 ? bit(b[0]) : in_lanes == 1 ? bit(b[1]) : 0;
   op.high1 = in_lanes == 0 ? bit(b[1]) : 0;
   const int entries = in_lanes == 0 ? 16 : in_lanes == 1 ? 8 : 4;
-  op.coefficients = table_.size();
-  table_.resize(op.coefficients + 2 * entries * lanes);
-  float* c = table_.data() + op.coefficients;
+  std::vector<float> re(entries * lanes), im(entries * lanes);
+  bool real = true;
   for (int l = 0; l < lanes; ++l)
     for (int e = 0; e < entries; ++e) {
       int row, column;
@@ -169,36 +171,20 @@ void Stage::two(int q0, int q1, const Complex* matrix, std::uint64_t control_mas
         column = row ^ e;
       }
       const Complex value_here = entry(l, row, column);
-      c[2 * e * lanes + l] = static_cast<float>(value_here.real());
-      c[(2 * e + 1) * lanes + l] = static_cast<float>(value_here.imag());
+      re[e * lanes + l] = static_cast<float>(value_here.real());
+      im[e * lanes + l] = static_cast<float>(value_here.imag());
+      real &= value_here.imag() == 0;
     }
-  op.structure = structure_of(c, entries, lanes, [](int) { return true; });
-  if (op.structure == Structure::CrossImaginary) op.structure = Structure::General;
-  ops_.push_back(op);
-}
-
-void Stage::run_block(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const {
-  const int inner = std::min(inner_bits_, bits_);
-  const auto met = [&](const MatrixOp& op) { return ((base ^ op.outer_value) & op.outer_mask) == 0; };
-  const auto stays_inside = [&](const MatrixOp& op) {
-    return op.kind < OpKind::Diagonal && ((op.high0 | op.high1) >> inner) == 0;
-  };
-  for (std::size_t first = 0; first < ops_.size();) {
-    std::size_t last = first;
-    while (last < ops_.size() && stays_inside(ops_[last])) ++last;
-    if (last > first + 1 && inner < bits_) {  // a run of gates while each sub-block is in the first-level cache
-      for (std::uint64_t offset = 0; offset < bit(bits_); offset += bit(inner))
-        for (std::size_t k = first; k < last; ++k)
-          if (met(ops_[k])) kernels_.apply(ops_[k], table_.data(), re + offset, im + offset, inner, offset);
-      first = last;
-      continue;
-    }
-    const MatrixOp& op = ops_[first++];
-    if (op.kind == OpKind::Diagonal) run_diagonal(diagonals_[op.coefficients], re, im, base, workspace);
-    else if (op.kind == OpKind::Many) run_many(manies_[op.coefficients], re, im);
-    else if (op.kind == OpKind::Table) run_table(lookups_[op.coefficients], re, im, base);
-    else if (met(op)) kernels_.apply(op, table_.data(), re, im, bits_, 0);
+  op.structure = real ? Structure::Real : Structure::General;
+  op.coefficients = table_.size();
+  if (real) {
+    table_.insert(table_.end(), re.begin(), re.end());
+  } else {  // see `two` of the kernels
+    for (const float value : im) table_.push_back(-value);
+    for (std::size_t k = 0; k < re.size(); ++k) table_.push_back(re[k] + im[k]);
+    for (std::size_t k = 0; k < re.size(); ++k) table_.push_back(re[k] - im[k]);
   }
+  ops_.push_back(op);
 }
 
 std::uint64_t Stage::blocks(Window window, std::uint64_t zero_mask) const {
@@ -213,40 +199,24 @@ void Stage::run(float* re, float* im, int threads, std::uint64_t zero_mask) cons
 void Stage::run(float* re, float* im, int threads, Window window, std::uint64_t zero_mask, std::uint64_t first,
                 std::uint64_t count, std::vector<StageWorkspace>& workspaces) const {
   const std::uint64_t free_mask = (bit(window.bits) - 1) & ~local_mask_ & ~zero_mask;
-  const bool gather = chunk_bits_ != bits_;
-  const std::size_t chunk = std::size_t{1} << chunk_bits_;
-  std::vector<std::uint64_t> chunk_offset(gather ? bit(bits_ - chunk_bits_) : 0);
-  const std::uint64_t high_local = local_mask_ & ~(chunk - 1);
-  for (std::size_t k = 0; k < chunk_offset.size(); ++k) chunk_offset[k] = deposit(k, high_local);
   // Too little work to pay for starting threads.
   if ((count << bits_) * (ops_.size() + 1) < (std::uint64_t{1} << 17)) threads = 1;
   const int workers = static_cast<int>(std::min<std::uint64_t>(std::max(threads, 1), count));
   if (static_cast<int>(workspaces.size()) < workers) workspaces.resize(workers);
   for (int k = 0; k < workers; ++k) {
-    workspaces[k].reserve(gather ? 2 * bit(bits_) + kSkewFloats : 0, table_floats());
+    workspaces[k].reserve(gathers() ? 2 * plane_floats() : 0, table_floats());
     workspaces[k].linear.resize(bits_);
     workspaces[k].row_phase.resize(2 * bits_);
   }
+  const std::vector<std::uint64_t> pieces = piece_offsets();
   parallel_for(count, workers, [&](int worker, std::uint64_t item) {
-    const std::uint64_t base = deposit(first + item, free_mask), index = window.base | base;
-    StageWorkspace& workspace = workspaces[worker];
-    if (!gather) return run_block(re + base, im + base, index, workspace);
-    float* buffer_re = workspace.buffer();
-    float* buffer_im = buffer_re + bit(bits_) + kSkewFloats;
-    for (std::size_t k = 0; k < chunk_offset.size(); ++k) {
-      std::memcpy(buffer_re + k * chunk, re + base + chunk_offset[k], chunk * sizeof(float));
-      std::memcpy(buffer_im + k * chunk, im + base + chunk_offset[k], chunk * sizeof(float));
-    }
-    run_block(buffer_re, buffer_im, index, workspace);
-    for (std::size_t k = 0; k < chunk_offset.size(); ++k) {
-      std::memcpy(re + base + chunk_offset[k], buffer_re + k * chunk, chunk * sizeof(float));
-      std::memcpy(im + base + chunk_offset[k], buffer_im + k * chunk, chunk * sizeof(float));
-    }
+    const std::uint64_t base = deposit(first + item, free_mask);
+    run_block(re + base, im + base, window.base | base, zero_mask, pieces, workspaces[worker]);
   });
 }
 
 std::uint64_t Stage::workspace_bytes(int threads) const {
-  const std::uint64_t per_thread = (chunk_bits_ != bits_ ? 8 * bit(bits_) : 0) + 4 * table_floats();
+  const std::uint64_t per_thread = (gathers() ? 8 * plane_floats() : 0) + 4 * table_floats();
   return per_thread * std::max(threads, 1) + held_bytes();
 }
 

@@ -107,24 +107,41 @@ class Stage {
     std::vector<float> re, im;
   };
 
+  struct Member {
+    std::uint64_t target;
+    Complex matrix[4];
+  };
+
   int bit_of(int position) const;
   std::uint64_t split(std::uint64_t mask, std::uint64_t* outer) const;
   void push_one(int target_bit, const Complex* satisfied, const Complex* otherwise, std::uint64_t lane_mask,
                 std::uint64_t lane_value, MatrixOp op);
   void push_phase(std::uint64_t mask, double angle);
-  void run_block(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const;
+  bool shares_visits(const MatrixOp& op) const;
+  void join_layer(const Complex* matrix);
+  void write_layer(MatrixOp& op);
+  bool gathers() const { return chunk_bits_ != bits_; }
+  std::uint64_t place(std::uint64_t x) const { return x + (x >> kRowBits) * skip_; }
+  std::size_t plane_floats() const;
+  std::vector<std::uint64_t> piece_offsets() const;
+  void run_block(float* re, float* im, std::uint64_t base, std::uint64_t zero_mask,
+                 const std::vector<std::uint64_t>& pieces, StageWorkspace& workspace) const;
+  void run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const;
   void run_diagonal(const Diagonal& d, float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const;
   void run_many(const Many& gate, float* re, float* im) const;
   void run_table(const Lookup& table, float* re, float* im, std::uint64_t base) const;
   std::size_t table_floats() const;
 
-  int num_qubits_, bits_, chunk_bits_, inner_bits_;
+  int num_qubits_, bits_, chunk_bits_, piece_bits_, inner_bits_;
+  std::uint64_t skip_;  // between rows of a block, as in Space
   std::vector<int> local_;
   std::vector<std::int8_t> bit_of_;
   std::uint64_t local_mask_;
   const KernelSet& kernels_;
   std::vector<MatrixOp> ops_;  // `coefficients` of a Diagonal, Many or Table op is its index in the lists below
   std::vector<float> table_;
+  std::vector<Member> layer_;  // the gates of the operation that ends at layer_end_, as long as others may join it
+  std::size_t layer_end_ = 0;
   std::vector<Diagonal> diagonals_;
   std::vector<Many> manies_;
   std::vector<Lookup> lookups_;

@@ -122,13 +122,16 @@ class Waiting {
   std::vector<Edge> edges_;
 };
 
-// Puts gates on `inner` wires together, and merges diagonal ones where they are wanted.
+// Puts gates on `inner` wires together and one-qubit gates together, since several of them share a visit, and merges
+// diagonal ones where they are wanted.
 void order_for_cache(const Gates& gates, const std::vector<int>& part, std::uint64_t inner, Pass& pass) {
+  enum { kInner, kInnerOne, kOuter, kOuterOne, kDiagonal, kKinds };
   Waiting waiting(gates, part);
-  std::vector<int> ready[3];  // on inner wires, on outer wires, diagonal
+  std::vector<int> ready[kKinds];
   const auto freed = [&](int k) {
-    const std::uint64_t dense = gates.list[part[k]].dense;
-    ready[dense == 0 ? 2 : dense & ~inner ? 1 : 0].push_back(k);
+    const Gate& gate = gates.list[part[k]];
+    const bool alone = gate.kind == GateKind::One && gate.control_mask == 0;
+    ready[gate.dense == 0 ? kDiagonal : (gate.dense & ~inner ? kOuter : kInner) + alone].push_back(k);
   };
   const auto emit = [&](int k) {
     pass.steps.push_back({static_cast<std::uint32_t>(pass.order.size()), 1});
@@ -138,12 +141,20 @@ void order_for_cache(const Gates& gates, const std::vector<int>& part, std::uint
   for (int k = 0; k < static_cast<int>(part.size()); ++k)
     if (waiting.free(k)) freed(k);
   std::vector<int> now, phases;
-  while (!ready[0].empty() || !ready[1].empty() || !ready[2].empty()) {
-    for (int kind = 0; kind < 2; ++kind)
-      for (std::size_t next = 0; next < ready[kind].size() || (ready[kind].clear(), false); ++next) emit(ready[kind][next]);
-    if (!ready[0].empty() || ready[2].empty()) continue;
+  for (int kind = 0; kind < kKinds;) {
+    if (ready[kind].empty()) {
+      ++kind;
+      continue;
+    }
+    if (kind < kDiagonal) {
+      now.swap(ready[kind]);
+      for (const int k : now) emit(k);
+      now.clear();
+      kind = 0;
+      continue;
+    }
     // Only diagonal gates can run: all that no dense gate blocks become one.
-    now.swap(ready[2]);
+    now.swap(ready[kDiagonal]);
     phases.clear();
     for (const int k : now) {
       if (gates.list[part[k]].kind == GateKind::Phases) phases.push_back(part[k]);
@@ -153,6 +164,7 @@ void order_for_cache(const Gates& gates, const std::vector<int>& part, std::uint
     for (const int k : now)
       if (gates.list[part[k]].kind == GateKind::Phases) waiting.done(k, freed);
     now.clear();
+    kind = 0;
   }
 }
 

@@ -22,7 +22,7 @@ TierStage::TierStage(const Gates& gates, const OuterStage& stage, std::uint64_t 
     if (gates.list[k].kind != GateKind::Observe) gates_.list.push_back(gates.list[k]);
   passes_ = plan_passes(gates_, stage.local, sizes_, layout_);
   for (const Pass& pass : passes_) {
-    const std::uint64_t still = stage.local & ~touched & ~pass.local;
+    const std::uint64_t still = stage.local & ~touched;
     zero_.push_back(bits_ <= sizes_.block_bits ? 0 : layout_.placed(still));
     for (const int k : pass.order) touched |= gates_.list[k].dense;
   }

@@ -136,6 +136,62 @@ def test_gates_on_the_lowest_and_highest_qubits(instruction_set, pair_of):
     assert pair.error(2) < 1e-6
 
 
+def _turn(angle, crossing):
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, -1j * sine], [-1j * sine, cosine]] if crossing else [[cosine, -sine], [sine, cosine]])
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize("crossing", [False, True])
+@pytest.mark.parametrize("local", [range(14), [*range(6), 7, 9, *range(11, 14)]])
+def test_layers_of_one_qubit_gates(instruction_set, crossing, local):
+    """Turns by any angle, with others among them that have no scale or unlike entries on the diagonal."""
+    rng = np.random.default_rng(4)
+    pair = _Pair(rng, 14, list(local), instruction_set, inner_bits=9)
+    unlike = np.diag([1, -1]) @ _turn(0.7, crossing)
+    special = [unlike, _turn(np.pi / 2, crossing), _turn(np.pi / 2 - 1e-5, crossing), _turn(np.pi, crossing)]
+    for layer in range(12):
+        for target in rng.permutation(pair.local):
+            matrix = _turn(rng.uniform(0, 7), crossing)
+            if layer % 3 == 2 and rng.random() < 0.4:
+                matrix = special[int(rng.integers(4))]
+            pair.one(int(target), matrix.astype(complex), [])
+            if rng.random() < 0.1:
+                pair.one(int(target), _turn(0.3, not crossing).astype(complex), [])
+    assert pair.error(2) < 2e-6
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_gathered_blocks_of_several_rows(instruction_set):
+    """Blocks of 2^13 amplitudes, and targets on both sides of the ends of their rows."""
+    rng = np.random.default_rng(8)
+    local = [*range(12), 14]
+    pair = _Pair(rng, 15, local, instruction_set, inner_bits=11)
+    for low, high in ((9, 10), (10, 11), (11, 14), (0, 14), (1, 2), (9, 14)):
+        pair.two(low, high, _unitary(rng, 4))
+        pair.two(high, low, np.linalg.qr(rng.normal(size=(4, 4)))[0].astype(complex), [(13, 1)])
+        pair.one(high, X, [(low, 1)])
+        pair.one(low, RX, [])
+    pair.many([3, 10, 14], _unitary(rng, 8))
+    pair.table([1, 9, 10, 14], np.exp(1j * rng.normal(size=16)))
+    masks = [1 << a | 1 << b for a in range(15) for b in range(a + 1)]
+    pair.diagonal(masks, list(rng.normal(size=len(masks))))
+    assert pair.error(2) < 1e-6
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_dense_gates_stay_within_rounding(instruction_set):
+    """Three real products for a complex one round more often: the errors stay of the size of float32's own."""
+    rng = np.random.default_rng(2)
+    pair = _Pair(rng, 10, list(range(10)), instruction_set, 11)
+    for _ in range(400):
+        pair.two(*(int(q) for q in rng.choice(10, 2, replace=False)), _unitary(rng, 4))
+    pair.error()
+    got = pair.re.astype(complex) + 1j * pair.im
+    infidelity = np.linalg.norm(got - pair.psi * np.vdot(pair.psi, got)) ** 2
+    assert infidelity < 400 * 1e-14  # what one rounding of every part of every product would give, ten times over
+
+
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_a_fused_diagonal_of_many_terms_beyond_the_block(instruction_set):
     rng = np.random.default_rng(5)
@@ -145,6 +201,18 @@ def test_a_fused_diagonal_of_many_terms_beyond_the_block(instruction_set):
     star = [1 << 12 | 1 << b for b in range(12)]
     pair.diagonal(star, list(rng.normal(size=len(star))))
     assert pair.error(2) < 1e-6
+
+
+def test_known_zeros_within_a_block_are_not_read():
+    re, im = _kernels.allocate_state(12)
+    re[0] = 1
+    stage = _kernels.Stage(12, [*range(6), 10, 11])
+    stage.one(10, RY)
+    re[1 << 11] = im[1 << 10] = 5.0
+    stage.run(re, im, 1, 0b111111 << 6)
+    assert np.flatnonzero(re).tolist() == [0, 1 << 10]
+    assert np.allclose(re[[0, 1 << 10]], [0.6, 0.8])
+    assert not im.any()
 
 
 def test_known_zeros_are_left_out():

@@ -217,12 +217,19 @@ def test_calibration_measures_every_constant():
 
 
 @pytest.mark.parametrize("repeated", [True, False])
-def test_the_infidelity_is_within_its_bound(repeated):
-    """3,458 gates, at random or all alike, against double precision."""
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_infidelity_is_within_its_bound(dense, repeated):
+    """Thousands of gates, at random or all alike, against double precision."""
     rng = np.random.default_rng(1)
     circuit = QuantumCircuit(8)
     circuit.h(range(8))
-    for _ in range(150):
+    matrix = random_unitary(4, seed=1)
+    for k in range(1500 if dense else 150):
+        if dense:
+            # No two in a row are on one pair: they would fuse.
+            pair = [0, 3 + 2 * (k % 2)] if repeated else [k % 8, (k + 3) % 8]
+            circuit.append(UnitaryGate(matrix if repeated else random_unitary(4, seed=k)), pair)
+            continue
         for qubit in range(8):
             circuit.ry(0.37 if repeated else rng.uniform(0, 6), qubit)
             circuit.rx(0.21 if repeated else rng.uniform(0, 6), qubit)
