@@ -1,7 +1,6 @@
 """Utilization against what is known: CPU time burnt on purpose, memory held on purpose, closed forms."""
 
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -93,14 +92,13 @@ def test_short_work_is_sampled_in_between():
     assert sampler.utilization.samples[1].at_seconds < 0.05
 
 
-def test_pool_whose_workers_are_replaced():
-    with (
-        UtilizationSampler(cores=2) as sampler,
-        multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool,
-    ):
-        spent = sum(pool.map(burn, [0.1] * 4, chunksize=1))
-        pool.close()
-        pool.join()
+def test_workers_that_others_take_the_place_of():
+    spent = 0.0
+    with UtilizationSampler(cores=2) as sampler:
+        for _ in range(2):
+            pair = [subprocess.Popen([sys.executable, "-c", BURN.format(0.2)]) for _ in range(2)]
+            spent += sum(0.2 for child in pair if child.wait(60) == 0)
+    assert spent == pytest.approx(0.8)
     assert sampler.utilization.cpu_seconds >= spent - 8 * 2 * TICK
 
 
