@@ -42,32 +42,27 @@ struct Tail {
   }
 };
 
-Encoded encode_floats(const CodecLoops& loops, const float* re, const float* im, std::uint64_t amplitudes,
-                      unsigned char* out) {
+Encoded as_floats(const CodecLoops& loops, const float* re, const float* im, std::uint64_t amplitudes) {
   Encoded all{0, 0, 0, false};
   const std::uint64_t whole = amplitudes / kScaledAmplitudes;
   for (std::uint64_t first = 0; first < whole; first += kChunkGroups) {
-    const std::uint64_t count = std::min(kChunkGroups, whole - first), at = first * kScaledAmplitudes;
-    const std::size_t bytes = count * kScaledAmplitudes * sizeof(float);
+    const std::uint64_t at = first * kScaledAmplitudes;
     SquareSums sums;
-    loops.squares(re + at, im + at, count, sums);
+    loops.squares(re + at, im + at, std::min(kChunkGroups, whole - first), sums);
     add(all, sums);
-    std::memcpy(out + at * sizeof(float), re + at, bytes);
-    std::memcpy(out + (amplitudes + at) * sizeof(float), im + at, bytes);
   }
   if (const std::uint64_t at = whole * kScaledAmplitudes, rest = amplitudes - at; rest) {
     const Tail tail(re + at, im + at, rest);
     SquareSums sums;
     loops.squares(tail.re, tail.im, 1, sums);
     add(all, sums);
-    std::memcpy(out + at * sizeof(float), re + at, rest * sizeof(float));
-    std::memcpy(out + (amplitudes + at) * sizeof(float), im + at, rest * sizeof(float));
   }
-  // Squares of floats do not overflow in double precision.
+  // Squares of floats do not overflow in double precision, and that of the smallest does not vanish.
   if (!std::isfinite(all.norm))
     throw std::invalid_argument("asked to code an amplitude that is not finite; a state has none such: mend what "
                                 "made it");
   all.kept_norm = all.norm;
+  all.zero = all.kept_norm == 0;
   return all;
 }
 
@@ -113,9 +108,13 @@ std::size_t encoded_bytes(Codec codec, std::uint64_t amplitudes) {
 
 Encoded encode(const CodecLoops& loops, Codec codec, const float* re, const float* im, std::uint64_t amplitudes,
                unsigned char* out) {
-  Encoded all = codec == Codec::Float32 ? encode_floats(loops, re, im, amplitudes, out)
-                                        : encode_scaled(loops, codec, re, im, amplitudes, out);
-  all.zero = all.kept_norm == 0;  // the square of the smallest float does not vanish in double precision
+  if (codec == Codec::Float32) {
+    std::memcpy(out, re, amplitudes * sizeof(float));
+    std::memcpy(out + amplitudes * sizeof(float), im, amplitudes * sizeof(float));
+    return as_floats(loops, re, im, amplitudes);
+  }
+  Encoded all = encode_scaled(loops, codec, re, im, amplitudes, out);
+  all.zero = all.kept_norm == 0;
   return all;
 }
 
@@ -145,6 +144,10 @@ void decode(const CodecLoops& loops, Codec codec, const unsigned char* in, std::
 
 Encoded encode(Codec codec, const float* re, const float* im, std::uint64_t amplitudes, unsigned char* out) {
   return encode(*available_codec_loops().front(), codec, re, im, amplitudes, out);
+}
+
+Encoded as_floats(const float* re, const float* im, std::uint64_t amplitudes) {
+  return as_floats(*available_codec_loops().front(), re, im, amplitudes);
 }
 
 void decode(Codec codec, const unsigned char* in, std::uint64_t amplitudes, float* re, float* im) {

@@ -35,6 +35,9 @@ struct Encoded {
 // is not finite, or for Int16 and Int8 not below 2^127; `out` holds nothing of use then.
 Encoded encode(Codec codec, const float* re, const float* im, std::uint64_t amplitudes, unsigned char* out);
 
+// What encode says of Float32, whose bytes are those of `re` and `im`.
+Encoded as_floats(const float* re, const float* im, std::uint64_t amplitudes);
+
 // The inverse. Any bytes decode to something: whether they are those that were written is for crc32c to say.
 void decode(Codec codec, const unsigned char* in, std::uint64_t amplitudes, float* re, float* im);
 

@@ -266,27 +266,29 @@ void bind_tiers(nb::module_& m) {
     return to_numpy(std::move(out));
   }, "re"_a, "im"_a, "positions"_a, "threads"_a = 1,
         "Sums of |a[x]|^2 by the bits of x at `positions`, the first one least significant.");
+  nb::class_<Desks>(m, "Desks", "What the threads that read or write blocks work in, for one call at a time.")
+      .def(nb::init<int>(), "threads"_a);
   m.def("fetch_blocks", [](int descriptor, std::uint64_t slot_bytes, const std::string& codec, const std::vector<int>& bits,
                            Column<std::int64_t> slots, Column<std::uint64_t> offsets, Column<std::uint32_t> crcs,
-                           float scale, Floats re, Floats im, int threads) {
+                           float scale, Floats re, Floats im, Desks& desks) {
     std::vector<PlacedBlock> blocks = placed(bits, slots, offsets, size_of(re, im));
     if (crcs.shape(0) != blocks.size()) throw std::invalid_argument("one checksum per slot");
     for (std::size_t k = 0; k < blocks.size(); ++k) blocks[k].crc = crcs(k);
     std::vector<std::uint8_t> damaged;
     {
       nb::gil_scoped_release unlocked;
-      damaged = fetch_blocks({descriptor, slot_bytes, codec_named(codec)}, bits, blocks, scale, re.data(), im.data(), threads);
+      damaged = fetch_blocks({descriptor, slot_bytes, codec_named(codec)}, bits, blocks, scale, re.data(), im.data(), desks);
     }
     return to_numpy(std::move(damaged));
   }, "descriptor"_a, "slot_bytes"_a, "codec"_a, "bits"_a, "slots"_a, "offsets"_a, "crcs"_a, "scale"_a, "re"_a, "im"_a,
-        "threads"_a, "Read blocks into a sub-state; which of them are damaged. OSError where reading fails.");
+        "desks"_a, "Read blocks into a sub-state; which of them are damaged. OSError where reading fails.");
   m.def("put_blocks", [](int descriptor, std::uint64_t slot_bytes, const std::string& codec, const std::vector<int>& bits,
-                         Column<std::int64_t> slots, Column<std::uint64_t> offsets, Floats re, Floats im, int threads) {
+                         Column<std::int64_t> slots, Column<std::uint64_t> offsets, Floats re, Floats im, Desks& desks) {
     std::vector<PlacedBlock> blocks = placed(bits, slots, offsets, size_of(re, im));
     std::vector<Encoded> coded;
     {
       nb::gil_scoped_release unlocked;
-      put_blocks({descriptor, slot_bytes, codec_named(codec)}, bits, blocks, coded, re.data(), im.data(), threads);
+      put_blocks({descriptor, slot_bytes, codec_named(codec)}, bits, blocks, coded, re.data(), im.data(), desks);
     }
     std::vector<std::uint32_t> crcs;
     std::vector<std::uint8_t> zero;
@@ -297,7 +299,7 @@ void bind_tiers(nb::module_& m) {
     }
     return nb::make_tuple(to_numpy(std::move(crcs)), to_numpy(std::move(zero)), to_numpy(std::move(norms)),
                           to_numpy(std::move(kept)), to_numpy(std::move(errors)));
-  }, "descriptor"_a, "slot_bytes"_a, "codec"_a, "bits"_a, "slots"_a, "offsets"_a, "re"_a, "im"_a, "threads"_a,
+  }, "descriptor"_a, "slot_bytes"_a, "codec"_a, "bits"_a, "slots"_a, "offsets"_a, "re"_a, "im"_a, "desks"_a,
         "Write blocks of a sub-state: checksums, which were zero (not written), norms before and after coding, and "
         "squared errors. OSError where writing fails.");
 }

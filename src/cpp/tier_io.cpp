@@ -5,29 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
-#include "memory.hpp"
 #include "parallel.hpp"
 #include "permutation.hpp"
 
 namespace qrex {
 namespace {
 
-
 std::uint64_t aligned(std::uint64_t bytes) { return (bytes + kFileAlignment - 1) / kFileAlignment * kFileAlignment; }
-
-// What one thread works in: a block's amplitudes and its coded bytes.
-class Desk {
- public:
-  Desk(std::uint64_t amplitudes, std::uint64_t bytes) : planes_(2 * amplitudes + kSkewFloats), coded_(bytes / sizeof(float)) {}
-  float* re() const { return planes_.data(); }
-  float* im(std::uint64_t amplitudes) const { return planes_.data() + amplitudes + kSkewFloats; }
-  unsigned char* coded() const { return reinterpret_cast<unsigned char*>(coded_.data()); }
-
- private:
-  AlignedFloats planes_, coded_;
-};
 
 std::string place(const char* verb, std::int64_t slot) {
   return std::string("cannot ") + verb + " slot " + std::to_string(slot) + " of the block file";
@@ -52,92 +37,119 @@ std::uint64_t checked_bytes(const BlockFile& file, std::uint64_t amplitudes) {
   return bytes;
 }
 
-std::vector<std::pair<int, int>> numbered(const std::vector<int>& bits, bool into) {
-  std::vector<std::pair<int, int>> out;
-  for (std::size_t k = 0; k < bits.size(); ++k) {
-    const int own = static_cast<int>(k);
-    out.emplace_back(into ? own : bits[k], into ? bits[k] : own);
-  }
-  return out;
-}
-
-void copy(const BitPermutation& order, const float* from, float* to, float scale) {
-  for (std::uint64_t item = 0; item < order.items(); ++item) order.run(item, from, to, scale);
-}
-
-// Each thread gets a desk when it first needs one.
-class Desks {
+// The parts of a block that are coded one after the other: in which order their amplitudes stand in the sub-state, and
+// how far from each other.
+class Tiles {
  public:
-  Desks(int threads, std::uint64_t amplitudes, std::uint64_t bytes)
-      : desks_(static_cast<std::size_t>(std::max(threads, 1))), amplitudes_(amplitudes), bytes_(bytes) {}
-  Desk& at(int worker) {
-    auto& desk = desks_[static_cast<std::size_t>(worker)];
-    if (!desk) desk = std::make_unique<Desk>(amplitudes_, bytes_);
-    return *desk;
+  Tiles(const std::vector<int>& bits, bool into)
+      : amplitudes(std::uint64_t{1} << std::min<std::size_t>(bits.size(), kTileBits)), order(numbered(bits, into)) {
+    places.push_back(0);
+    for (std::size_t k = kTileBits; k < bits.size(); ++k)
+      for (std::size_t j = 0, half = places.size(); j < half; ++j)
+        places.push_back(places[j] | std::uint64_t{1} << bits[k]);
+  }
+
+  std::uint64_t amplitudes;
+  BitPermutation order;
+  std::vector<std::uint64_t> places;
+
+  void copy(const float* from, float* to, float scale) const {
+    for (std::uint64_t item = 0; item < order.items(); ++item) order.run(item, from, to, scale);
   }
 
  private:
-  std::vector<std::unique_ptr<Desk>> desks_;
-  std::uint64_t amplitudes_, bytes_;
+  static std::vector<std::pair<int, int>> numbered(const std::vector<int>& bits, bool into) {
+    std::vector<std::pair<int, int>> out;
+    for (int k = 0; k < static_cast<int>(std::min<std::size_t>(bits.size(), kTileBits)); ++k)
+      out.emplace_back(into ? k : bits[k], into ? bits[k] : k);
+    return out;
+  }
 };
+
+void add(Encoded& all, const Encoded& part) {
+  all.norm += part.norm, all.kept_norm += part.kept_norm, all.error += part.error;
+  all.zero = all.zero && part.zero;
+}
 
 }  // namespace
 
+Desks::Desks(int threads) : desks_(static_cast<std::size_t>(std::max(threads, 1))) {}
+
+Desks::Desk& Desks::at(int worker, std::uint64_t coded_bytes) {
+  Desk& desk = desks_[static_cast<std::size_t>(worker)];
+  if (!desk.planes) desk.planes.emplace((std::size_t{2} << kTileBits) + kSkewFloats);
+  if (desk.coded_bytes < coded_bytes) desk.coded.emplace(coded_bytes / sizeof(float)), desk.coded_bytes = coded_bytes;
+  return desk;
+}
+
 std::vector<std::uint8_t> fetch_blocks(const BlockFile& file, const std::vector<int>& bits,
                                        const std::vector<PlacedBlock>& blocks, float scale, float* re, float* im,
-                                       int threads) {
-  const std::uint64_t amplitudes = std::uint64_t{1} << bits.size();
-  const std::uint64_t bytes = checked_bytes(file, amplitudes), coded = encoded_bytes(file.codec, amplitudes);
-  const BitPermutation order(numbered(bits, true));
+                                       Desks& desks) {
+  const std::uint64_t bytes = checked_bytes(file, std::uint64_t{1} << bits.size());
+  const Tiles tiles(bits, true);
+  const std::uint64_t tile_bytes = encoded_bytes(file.codec, tiles.amplitudes);
   std::vector<std::uint8_t> damaged(blocks.size(), 0);
-  Desks desks(threads, amplitudes, bytes);
-  parallel_for(blocks.size(), std::max(threads, 1), [&](int worker, std::uint64_t k) {
+  parallel_for(blocks.size(), desks.threads(), [&](int worker, std::uint64_t k) {
     const PlacedBlock& block = blocks[k];
-    Desk& desk = desks.at(worker);
-    float *own_re = desk.re(), *own_im = desk.im(amplitudes);
+    const Desks::Desk& desk = desks.at(worker, bytes);
     if (block.slot < 0) {
-      std::memset(own_re, 0, amplitudes * sizeof(float));
-      std::memset(own_im, 0, amplitudes * sizeof(float));
-    } else {
-      const std::uint64_t at = static_cast<std::uint64_t>(block.slot) * file.slot_bytes;
-      whole("read", block.slot, bytes, at, [&](std::uint64_t done, std::uint64_t left, std::uint64_t from) {
-        return pread(file.descriptor, desk.coded() + done, left, static_cast<off_t>(from));
-      });
-      if (crc32c(desk.coded(), coded) != block.crc) {
-        damaged[k] = 1;
-        return;
-      }
-      decode(file.codec, desk.coded(), amplitudes, own_re, own_im);
+      std::memset(desk.re(), 0, tiles.amplitudes * sizeof(float));
+      for (const std::uint64_t place : tiles.places)
+        for (float* plane : {re, im}) tiles.copy(desk.re(), plane + block.offset + place, 1.0F);
+      return;
     }
-    copy(order, own_re, re + block.offset, scale);
-    copy(order, own_im, im + block.offset, scale);
+    const std::uint64_t at = static_cast<std::uint64_t>(block.slot) * file.slot_bytes;
+    whole("read", block.slot, bytes, at, [&](std::uint64_t done, std::uint64_t left, std::uint64_t from) {
+      return pread(file.descriptor, desk.bytes() + done, left, static_cast<off_t>(from));
+    });
+    std::uint32_t crc = 0;
+    const unsigned char* coded = desk.bytes();
+    for (const std::uint64_t place : tiles.places) {
+      crc = crc32c(coded, tile_bytes, crc);
+      const float *tile_re = reinterpret_cast<const float*>(coded), *tile_im = tile_re + tiles.amplitudes;
+      if (file.codec != Codec::Float32) {
+        decode(file.codec, coded, tiles.amplitudes, desk.re(), desk.im());
+        tile_re = desk.re(), tile_im = desk.im();
+      }
+      tiles.copy(tile_re, re + block.offset + place, scale);
+      tiles.copy(tile_im, im + block.offset + place, scale);
+      coded += tile_bytes;
+    }
+    damaged[k] = crc != block.crc;
   });
   return damaged;
 }
 
 void put_blocks(const BlockFile& file, const std::vector<int>& bits, std::vector<PlacedBlock>& blocks,
-                std::vector<Encoded>& coded, const float* re, const float* im, int threads) {
-  const std::uint64_t amplitudes = std::uint64_t{1} << bits.size();
-  const std::uint64_t bytes = checked_bytes(file, amplitudes), used = encoded_bytes(file.codec, amplitudes);
-  const BitPermutation order(numbered(bits, false));
-  coded.assign(blocks.size(), {});
-  Desks desks(threads, amplitudes, bytes);
-  parallel_for(blocks.size(), std::max(threads, 1), [&](int worker, std::uint64_t k) {
+                std::vector<Encoded>& coded, const float* re, const float* im, Desks& desks) {
+  const std::uint64_t bytes = checked_bytes(file, std::uint64_t{1} << bits.size());
+  const Tiles tiles(bits, false);
+  const std::uint64_t tile_bytes = encoded_bytes(file.codec, tiles.amplitudes);
+  coded.assign(blocks.size(), {0, 0, 0, true});
+  parallel_for(blocks.size(), desks.threads(), [&](int worker, std::uint64_t k) {
     PlacedBlock& block = blocks[k];
-    Desk& desk = desks.at(worker);
-    float *own_re = desk.re(), *own_im = desk.im(amplitudes);
-    copy(order, re + block.offset, own_re, 1.0F);
-    copy(order, im + block.offset, own_im, 1.0F);
-    coded[k] = encode(file.codec, own_re, own_im, amplitudes, desk.coded());
+    const Desks::Desk& desk = desks.at(worker, bytes);
+    unsigned char* out = desk.bytes();
+    block.crc = 0;
+    for (const std::uint64_t place : tiles.places) {
+      const bool as_is = file.codec == Codec::Float32;
+      float* tile_re = as_is ? reinterpret_cast<float*>(out) : desk.re();
+      float* tile_im = as_is ? tile_re + tiles.amplitudes : desk.im();
+      tiles.copy(re + block.offset + place, tile_re, 1.0F);
+      tiles.copy(im + block.offset + place, tile_im, 1.0F);
+      add(coded[k], as_is ? as_floats(tile_re, tile_im, tiles.amplitudes)
+                          : encode(file.codec, tile_re, tile_im, tiles.amplitudes, out));
+      block.crc = crc32c(out, tile_bytes, block.crc);
+      out += tile_bytes;
+    }
     if (coded[k].zero) {
       block.slot = -1;
       block.crc = 0;
       return;
     }
-    block.crc = crc32c(desk.coded(), used);
     const std::uint64_t at = static_cast<std::uint64_t>(block.slot) * file.slot_bytes;
     whole("write", block.slot, bytes, at, [&](std::uint64_t done, std::uint64_t left, std::uint64_t to) {
-      return pwrite(file.descriptor, desk.coded() + done, left, static_cast<off_t>(to));
+      return pwrite(file.descriptor, desk.bytes() + done, left, static_cast<off_t>(to));
     });
   });
 }

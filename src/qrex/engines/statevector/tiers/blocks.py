@@ -26,6 +26,7 @@ __all__ = [
 
 UNKNOWN = -2  # slot of a block that was not written yet
 ZERO = -1  # slot of a block of zeros
+_LINE_BITS = 6  # of the kernels: positions whose amplitudes share a cache line or two
 
 
 class SubState:
@@ -101,11 +102,16 @@ def wires_of(mask: int) -> list[int]:
     return [wire for wire in range(mask.bit_length()) if mask >> wire & 1]
 
 
-def boundary(writer: int, reader: Placement, used: int, block_bits: int) -> Boundary:
-    """Between a stage whose local wires are the mask `writer` and the next one; smaller blocks where they share few."""
-    common = [wire for wire in wires_of(used) if writer >> wire & 1 and reader.local(wire)]
+def boundary(writer: Placement, reader: Placement, used: int, block_bits: int, gone: int | None = None) -> Boundary:
+    """Between a stage and the next one; smaller blocks where they share few wires. `gone`: a wire that the next stage
+    has not got any more.
+
+    Lowest are the wires that share a cache line with others in either sub-state: a tile of a block has whole lines.
+    """
+    common = [wire for wire in wires_of(used) if writer.local(wire) and reader.local(wire) and wire != gone]
     block_bits = min(block_bits, len(common))
-    common.sort(key=lambda wire: reader.position_of[wire])
+    common.sort(key=lambda wire: (min(reader.position_of[wire], writer.position_of[wire]) >= _LINE_BITS,
+                                  reader.position_of[wire]))  # fmt: skip
     low = common[:block_bits]
     rest = sorted((wire for wire in wires_of(used) if wire not in low), key=lambda wire: reader.position_of[wire])
     return Boundary((*low, *rest), block_bits)
@@ -211,7 +217,8 @@ class BlockSource:
     """A state on disk. Wires of `used` that it has not got are in |0>."""
 
     def __init__(self, area: Any, kept: KeptState, reader: Placement, codec: str, used: int, threads: int):
-        self._area, self._kept, self._reader, self._codec, self._threads = area, kept, reader, codec, threads
+        self._area, self._kept, self._reader, self._codec = area, kept, reader, codec
+        self._desks = _kernels.Desks(threads)
         self._table = kept.table
         self._bits = self._table.boundary.bits(reader)
         self._new = [wire for wire in wires_of(used) if wire not in self._table.boundary.order]
@@ -227,7 +234,7 @@ class BlockSource:
             raise EngineError(f"sub-state {value} is read before all of its blocks were written")
         damaged = _kernels.fetch_blocks(
             self._area.fd, self._area.slot_bytes, self._codec, self._bits, slots, offsets, self._table.crcs[blocks],
-            self._table.scale * self._kept.scale, into.re, into.im, self._threads,
+            self._table.scale * self._kept.scale, into.re, into.im, self._desks,
         )  # fmt: skip
         if damaged.any():
             bad = blocks[damaged.astype(bool)]
@@ -245,7 +252,7 @@ class BlockSource:
 
 
 def write_sub_state(
-    area: Any, table: BlockTable, writer: Placement, value: int, state: SubState, codec: str, threads: int
+    area: Any, table: BlockTable, writer: Placement, value: int, state: SubState, codec: str, desks: Any
 ) -> tuple[Sequence[int], dict[str, Any]]:
     """Write a stage's sub-state to free slots of `area`. The slots, and what a manifest has to know of them."""
     blocks, offsets = table.boundary.members(writer, value)
@@ -253,7 +260,7 @@ def write_sub_state(
     slots = np.array(taken, dtype=np.int64)
     try:
         crcs, zero, norms, kept, errors = _kernels.put_blocks(
-            area.fd, area.slot_bytes, codec, table.boundary.bits(writer), slots, offsets, state.re, state.im, threads
+            area.fd, area.slot_bytes, codec, table.boundary.bits(writer), slots, offsets, state.re, state.im, desks
         )
     except OSError as error:
         area.give_back(taken)

@@ -28,6 +28,7 @@ _MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for
 _SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
 _DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
+_TILE_BYTES = 1 << 17  # of amplitudes that are being coded, per thread
 _BYTES_PER_SHOT = 200  # uniforms, indices, counts
 _FIXED_BYTES = 32 << 20  # tables, buffers of the kernels, what the interpreter makes of it
 
@@ -45,7 +46,7 @@ class Budget:
     threads: int
     codec: str = "float32"
     disk_bytes_per_second: float = 1e9
-    io_threads: int = 4
+    io_threads: int = 2
     sizes: tuple[tuple[int, int], ...] = ()
     block_bytes: int = 4 << 20
     cache: tuple[int, int, int] = (15, 6, 11)
@@ -215,7 +216,7 @@ def _costed(
     if any(writes):
         slots = 1 << (wires - block_bits)
         if any(r and w for r, w in zip(reads, writes, strict=True)):
-            slots += 1 << max(sizes[1] - block_bits, 0)  # a sub-state is written before what it was made of is freed
+            slots += 2 << max(sizes[1] - block_bits, 0)  # two are written before what they were made of is freed
         if segment.collapsing >= 0:  # other outcomes may wait on disk: as many as there is room for
             slots = max(slots, min(4 * slots, budget.disk_bytes // slot_bytes))
     memory = _memory_bytes(planned, reads, writes, budget, block_bits, slot_bytes)
@@ -232,7 +233,7 @@ def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | 
     coded = _kernels.encoded_bytes(budget.codec, 64) / 64
     most = (budget.block_bytes if slot_bytes is None else slot_bytes) / coded
     if slot_bytes is None:
-        most = min(most, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads * (_AMPLITUDE_BYTES + coded)))
+        most = min(most, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads * coded))
     return min(common, int(most).bit_length() - 1, wires)
 
 
@@ -245,6 +246,6 @@ def _memory_bytes(
     held = [size * (1 + r + w) for size, r, w in zip(sizes, reads, writes, strict=True)]
     if len(stages) > 1 and not reads[1]:
         held[1] += sizes[0]  # from which it is read
-    desks = 2 * budget.io_threads * ((_AMPLITUDE_BYTES << block_bits) + slot_bytes) if any(writes) or any(reads) else 0
+    desks = 2 * budget.io_threads * (_TILE_BYTES + slot_bytes) if any(writes) or any(reads) else 0
     norms = 16 * (max(sizes) // _AMPLITUDE_BYTES // 4096)
     return max(held) + desks + norms + _FIXED_BYTES

@@ -27,7 +27,7 @@ from qrex.store import content_key
 
 __all__ = ["TieredRun", "outcomes_needed"]
 
-_FORMAT = 1  # of manifests and blocks: raised when either changes
+_FORMAT = 2  # of manifests and blocks: raised when either changes
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 In: where the state comes from, a plan, what is to be gathered, and a scratch area where one is needed. Out: the state
 after the last stage, on disk or nowhere. Of a stage's sub-states one is computed on while the next is read and the one
-before is written, so three are in memory; a first stage that starts from |0...0> has one, which the second reads from
-memory. Each sub-state that was written or looked at is committed with its checksums: a run that was stopped, however,
-goes on after the last of them.
+before is written (and the one before that committed), so three are in memory; a first stage that starts from |0...0>
+has one, which the second reads from memory. Each sub-state that was written or looked at is committed with its
+checksums: a run that was stopped, however, goes on after the last of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Protocol
 
+from qrex import _kernels
 from qrex.engines.statevector.tiers.blocks import (
     BlockSource,
     BlockTable,
@@ -37,6 +38,7 @@ from qrex.errors import EngineError
 __all__ = ["Area", "Buffers", "Meter", "Output", "SegmentRun", "Traffic", "check_norm"]
 
 _SLICE_SECONDS = 0.05  # between two reports
+_MOST_UNCOMMITTED = 2  # sub-states that lie on disk and are not committed yet: the plan has slots for them
 _NORM_TOLERANCE = 1e-4  # of float32 arithmetic over very many gates; codecs add what they measured
 
 
@@ -218,11 +220,9 @@ class SegmentRun:
         for number in range(last + (collapsing >= 0)):
             if number == 0 and resident and last > 0:
                 continue
-            writer = self.plan.stages[number].local
-            if number == last:
-                writer &= ~(1 << collapsing)
             reader = self.placed[min(number + 1, last)]
-            table = BlockTable(boundary(writer, reader, used, self.plan.block_bits))
+            gone = collapsing if number == last else None
+            table = BlockTable(boundary(self.placed[number], reader, used, self.plan.block_bits, gone))
             visited = set(self._values(number, resident))
             for value in range(1 << (used.bit_count() - self.placed[number].bits)):
                 if value not in visited:
@@ -262,7 +262,7 @@ class SegmentRun:
         """Runs one stage over its sub-states but for those that were committed before."""
         todo = [value for value in work.values if value not in work.records]
         meter.add(work.weight * (len(work.values) - len(todo)))
-        placement, plan, io_threads = self.placed[work.number], self.plan, self._budget.io_threads
+        placement, plan = self.placed[work.number], self.plan
         stored = work.source if isinstance(work.source, BlockSource) else None
         count = (2 if stored else 1) + (1 if work.sink else 0)
         with ExitStack() as open_:
@@ -270,9 +270,9 @@ class SegmentRun:
             free: SimpleQueue[SubState | None] = SimpleQueue()
             for buffer in buffers:
                 free.put(buffer)
-            reader = open_.enter_context(ThreadPoolExecutor(1))
-            writer = open_.enter_context(ThreadPoolExecutor(1))
+            reader, writer, committer = (open_.enter_context(ThreadPoolExecutor(1)) for _ in range(3))
             open_.callback(free.put, None)  # a reader that waits for a buffer after a failure waits no longer
+            desks = _kernels.Desks(self._budget.io_threads)
 
             def load(value: int) -> SubState:
                 state = free.get()
@@ -281,35 +281,43 @@ class SegmentRun:
                 work.source.load(value, state)
                 return state
 
+            def commit(value: int, record: dict[str, Any], held: Sequence[int]) -> None:
+                assert area is not None
+                area.commit(record, holds=held, frees=stored.slots_of(value) if stored else [])
+
             def store(value: int, state: SubState, record: dict[str, Any]) -> None:
                 assert work.sink is not None and area is not None
                 try:
-                    held, blocks = write_sub_state(area, work.sink, placement, value, state, plan.codec, io_threads)
+                    if len(committing) >= _MOST_UNCOMMITTED:
+                        committing[-_MOST_UNCOMMITTED].result()
+                    held, blocks = write_sub_state(area, work.sink, placement, value, state, plan.codec, desks)
                 finally:
                     free.put(state)
-                area.commit(record | {"blocks": blocks}, holds=held, frees=stored.slots_of(value) if stored else [])
                 enter(work.sink, placement, value, blocks)
                 traffic.written_bytes += len(held) * plan.slot_bytes
+                committing.append(committer.submit(commit, value, record | {"blocks": blocks}, held))
 
             ahead: Future[SubState] | None = None
             writing: list[Future[None]] = []
+            committing: list[Future[None]] = []
             for k, value in enumerate(todo):
                 state = (ahead or reader.submit(load, value)).result()
                 if stored:
                     traffic.read_bytes += len(stored.slots_of(value)) * plan.slot_bytes
                 ahead = reader.submit(load, todo[k + 1]) if stored and k + 1 < len(todo) else None
                 record = self._compute(work, value, state, meter)
-                for earlier in writing:
-                    if earlier.done():
-                        earlier.result()
                 if work.sink is not None:
-                    writing = [earlier for earlier in writing if not earlier.done()]
                     writing.append(writer.submit(store, value, state, record))
                 else:
                     free.put(state)
                     if area is not None:
-                        area.commit(record, frees=stored.slots_of(value) if stored else [])
+                        committing.append(committer.submit(commit, value, record, []))
+                for earlier in (*writing, *committing):
+                    if earlier.done():
+                        earlier.result()
             for earlier in writing:
+                earlier.result()
+            for earlier in committing:
                 earlier.result()
 
 
