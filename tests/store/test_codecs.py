@@ -199,6 +199,12 @@ def test_crc32c_of_the_published_vectors(data, crc, by_table):
     assert _kernels.crc32c(data, by_table=by_table) == crc
 
 
+@pytest.mark.parametrize("size", [3071, 3072, 3073, 6144, 10_000, 100_001])
+def test_crc32c_of_parts_that_are_joined(size):
+    data = np.random.default_rng(size).bytes(size)
+    assert _kernels.crc32c(data, 77) == _kernels.crc32c(data, 77, by_table=True)
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_crc32c_goes_on_where_it_stopped(first, second):

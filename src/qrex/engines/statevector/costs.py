@@ -21,7 +21,7 @@ __all__ = [
 BLOCK_BITS = 15  # 2^15 amplitudes, 256 KiB: half of a common second-level cache
 _BLOCK_BYTES = 288 << 10  # a block with its rows apart
 _SAMPLING_BYTES_PER_SHOT = 40  # uniforms, indices, groups
-_TIER_BYTES = 96 << 20  # tables, buffers of the kernels and of the disk
+_TIER_BYTES = 56 << 20  # tables, buffers of the kernels and of the disk
 _TIER_BYTES_PER_SHOT = 200
 _MOST_STAGES = 1000
 _CODEC_INFIDELITY = {"float32": 0.0, "int16": 2e-9, "int8": 1e-4}  # per stage written: bounds of what was measured
@@ -69,11 +69,13 @@ def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: All
     best: Cost | None = None
     for outside, stages in enumerate(work.outer, 1):
         size = 1 << (work.wires - outside)
-        held = 2 * size if stages == 2 else 3 * size
+        buffers = 1 if stages == 2 else 2
+        first = 1 << max(room - buffers * size, 1).bit_length() - 1  # the plan takes the largest first sub-state
+        held = max((buffers + (stages > 3)) * size, buffers * size + min(first, 1 << work.wires))
         if held > room or stages > _MOST_STAGES:
             continue
         per_amplitude = {"float32": 8.0, "int16": 4.07, "int8": 2.07}[allotment.codec]
-        disk = int(per_amplitude * (work.amplitudes + size)) if stages > 2 else 0
+        disk = int(per_amplitude * (work.amplitudes + 2 * size)) if stages > 2 else 0
         if disk > (allotment.disk_bytes if allotment.scratch_dir else 0):
             continue
         moved = 2 * (stages - 2) * per_amplitude * work.amplitudes
