@@ -84,12 +84,14 @@ def command(
 
 def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str | None) -> dict[str, Any]:
     """`feasible` is True, False, or None where an engine can only try it."""
+    from qrex.expansion.simulation import explain_routes
+
     row = {"name": circuit.name, "id": circuit.id, "qubits": circuit.num_qubits}
     found = planned.prepared.get(circuit.id)
     if found is None:
         return row | {"feasible": False, "engine": None, "seconds": None, "bytes": None, "disk_bytes": None,
                       "upper_bound": None, "reason": planned.refused[circuit.id], "passed_over": {}, "parts": [],
-                      "advice": ""}  # fmt: skip
+                      "explanation": [], "advice": ""}  # fmt: skip
     chosen, sure = found.plan, not found.plan.guarded
     return row | {
         "feasible": True if sure else None,
@@ -104,6 +106,7 @@ def _row(session: Session, planned: PlannedRoutes, circuit: Circuit, engine: str
             {"engine": part.engine, "seconds": part.cost.seconds, "contenders": list(part.contenders)}
             for part in chosen.routes
         ],
+        "explanation": explain_routes(session, circuit, found),
         "advice": "" if sure else _advice(session, found, engine),
     }
 
@@ -161,6 +164,8 @@ def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
     for row in rows:
         click.echo()
         print_wrapped(f"{row['name']}: {row['reason']}", hanging="    ")
+        for line in "\n".join(row["explanation"]).splitlines():
+            print_wrapped(line.lstrip(), indent="    " if line[0] != " " else "      ", hanging="  ")
         for line in _grouped(row["passed_over"]):
             print_wrapped(f"not {line}", indent="    ", hanging="    ")
         if row["advice"]:

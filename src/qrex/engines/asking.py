@@ -14,12 +14,12 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from qrex.engines.protocol import Allotment, Cost, Counts, Engine, Support
+from qrex.engines.protocol import Allotment, Cost, Counts, Engine, Job, Support
 from qrex.engines.registry import describe, distribution_of
 from qrex.errors import EngineError, EngineFaultError
 from qrex.profile import Profile
 
-__all__ = ["ask_cost", "ask_support", "check_counts", "comes_from"]
+__all__ = ["ask_cost", "ask_explanation", "ask_support", "check_counts", "comes_from"]
 
 _SHOWN = 40
 _BIT_CODE = ord("0") >> 1  # that of "1" too, and of no other character
@@ -66,6 +66,22 @@ def ask_cost(name: str, engine: Engine, profile: Profile, allotment: Allotment) 
     if not sound:
         raise EngineFaultError(f"estimate() returned {_short(said)}; no number may be negative{comes_from(name)}")
     return cost
+
+
+def ask_explanation(name: str, engine: Engine, job: Job, allotment: Allotment) -> str:
+    """How `engine` would go about `job`, "" where it does not say."""
+    explain = getattr(engine, "explain", None)
+    if explain is None:
+        return ""
+    try:
+        said = explain(job, allotment)
+    except (EngineError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise _raised(name, "explain", error) from None
+    if not isinstance(said, str):
+        raise _no_answer(name, "explain", said, "str")
+    return said
 
 
 def _is_plain(cost: Cost) -> bool:

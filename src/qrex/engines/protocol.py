@@ -118,6 +118,8 @@ class Engine(Protocol):
       EngineError (`constants.require_constants` does), and qrex calibrates again when it next starts.
     - `calibrate(threads)`: measures them, and returns them by name: at least those of `constant_names`.
     - `start(job, allotment)`: see `SteppedEngine`.
+    - `explain(job, allotment)` (str): how it would go about a job that it supports, in lines of text for `qrex plan`;
+      "" where there is nothing to say.
     - `takes` (names of `support.FEATURES`): what it was tested on, of all that `supports` says yes to.
     - `exact` (bool): true where its answers carry no error but that of sampling and of rounding.
     - `one_call` (bool): true where nothing interrupts `run` but the end of its process; false where `run` calls

@@ -16,6 +16,7 @@ from typing import Any
 
 from qrex.balance import CLASSICAL, DEFAULT_MAX_INFIDELITY, Plan, Refinement, Route, plan_circuit, route
 from qrex.engines import Allotment, Counts, Engine, Job, SteppedEngine
+from qrex.engines.asking import ask_explanation
 from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute.answering import GuardedRun, run_checked
@@ -25,7 +26,7 @@ from qrex.profile.analysis import Analysis
 from qrex.profile.reduction import Reduced, join, reduce
 from qrex.units import format_seconds
 
-__all__ = ["Prepared", "SolveRequest", "engines_of", "prepare", "solve"]
+__all__ = ["Prepared", "SolveRequest", "engines_of", "explained", "prepare", "solve"]
 
 Progress = Callable[[float], None]
 
@@ -250,6 +251,16 @@ def engines_of(request: SolveRequest) -> Mapping[str, Engine]:
 def _built(constants: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]) -> Mapping[str, Engine]:
     """All engines with these constants; looking for other packages' engines takes milliseconds, so once."""
     return available_engines({name: dict(own) for name, own in constants})
+
+
+def explained(request: SolveRequest, prepared: Prepared) -> list[str]:
+    """What the chosen engine of each part says of how it would run it; "" where it says nothing."""
+    engines, plan = engines_of(request), prepared.plan
+    jobs = [request.job] if plan.whole else _part_jobs(request.job, prepared.analysis.reduced)
+    return [
+        ask_explanation(route.engine, engines[route.engine], job, request.allotment)
+        for route, job in zip(plan.routes, jobs, strict=True)
+    ]
 
 
 def _part_jobs(job: Job, reduced: Reduced) -> list[Job]:

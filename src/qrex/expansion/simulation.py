@@ -23,7 +23,7 @@ from qrex.engines.registry import available_engines
 from qrex.errors import EngineError, InfeasibleError
 from qrex.execute import Task, WorkUnit, can_change
 from qrex.execute.jobs import COMPILERS
-from qrex.execute.solving import Prepared, SolveRequest, prepare, solve
+from qrex.execute.solving import Prepared, SolveRequest, explained, prepare, solve
 from qrex.expansion.predictions import keep_predictions
 from qrex.expansion.refusals import refusal
 from qrex.expansion.session import Session, shows_running
@@ -193,6 +193,11 @@ def plan_routes(session: Session, circuits: Sequence[Circuit], engine: str | Non
         except InfeasibleError as error:
             refused[circuit.id] = refusal(session, error, engine, partial(freely, circuit))
     return PlannedRoutes(tuple(circuits), prepared, refused)
+
+
+def explain_routes(session: Session, circuit: Circuit, prepared: Prepared) -> list[str]:
+    """How the engines chosen would go about the parts of `circuit`, where they say so, each in lines of text."""
+    return [text for text in explained(_to_plan(session, circuit, None), prepared) if text]
 
 
 def _pass_id(circuits: Sequence[Circuit]) -> str:

@@ -15,7 +15,7 @@ from qrex.engines.constants import require_constants
 from qrex.engines.protocol import Allotment, Cost, Counts, Job, Progress, Support
 from qrex.engines.statevector.calibration import CONSTANT_NAMES, measured_constants
 from qrex.engines.statevector.costs import estimated_bytes, infidelity_bound, modelled_seconds, run_bytes, tiered_cost
-from qrex.engines.statevector.tiers.sampling_job import sample_tiered
+from qrex.engines.statevector.tiers.sampling_job import explain_tiered, sample_tiered
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
 from qrex.profile import Profile
 from qrex.units import format_bytes
@@ -59,6 +59,14 @@ class StateVectorEngine:
             peak_bytes=needed,
             infidelity=infidelity_bound(gates),
         )
+
+    def explain(self, job: Job, allotment: Allotment) -> str:
+        """The stages of a state that is larger than the memory, a line for each; "" for any other."""
+        if job.program.obstacle:
+            return ""
+        wires, amplitudes, _ = _kernels.dense_outline(job.program, job.shots)
+        needed = run_bytes(amplitudes, wires, allotment.threads, job.shots, job.program.num_clbits)
+        return "" if needed <= allotment.memory_bytes else explain_tiered(job, allotment, self.constants)
 
     def run(self, job: Job, allotment: Allotment, progress: Progress) -> Counts:
         """Sample `job`. EngineError on a program that is not the whole circuit; InfeasibleError where it can fit

@@ -104,17 +104,14 @@ class TierPlan:
         ]
         for number, stage in enumerate(self.stages, 1):
             moved = [
-                text
-                for text, value in (("reads", stage.read_bytes), ("writes", stage.written_bytes))
-                if value
+                f"{verb} {format_bytes(amount)}"
+                for verb, amount in (("reads", stage.read_bytes), ("writes", stage.written_bytes)) if amount
             ]  # fmt: skip
-            traffic = " and ".join(moved) if moved else "moves no bytes"
-            amount = max(stage.read_bytes, stage.written_bytes)
+            traffic = f"{' and '.join(moved)} ({format_seconds(stage.traffic_seconds)})" if moved else "no disk"
+            places = "one sub-state" if stage.sub_states == 1 else f"each of {stage.sub_states} sub-states"
             lines.append(
-                f"  {number}: {stage.gates} gates on {stage.sub_states} sub-states of {stage.bits} qubits in "
-                f"{stage.passes} passes, {traffic}{' ' + format_bytes(amount) if moved else ''}; "
-                f"{format_seconds(stage.arithmetic_seconds)} of arithmetic, "
-                f"{format_seconds(stage.traffic_seconds)} of traffic"
+                f"  stage {number}: {stage.gates} gates in {stage.passes} passes over {places} of {stage.bits} qubits "
+                f"({format_seconds(stage.arithmetic_seconds)}); {traffic}"
             )
         return "\n".join(lines)
 

@@ -15,21 +15,34 @@ from qrex.engines.statevector.tiers.outputs import Probabilities
 from qrex.engines.statevector.tiers.plan import ALIGNMENT, Budget
 from qrex.engines.statevector.tiers.run import TieredRun, outcomes_needed
 from qrex.engines.statevector.tiers.segment_run import Output
+from qrex.errors import InfeasibleError
 from qrex.store import ScratchArea
 
-__all__ = ["sample_tiered"]
+__all__ = ["explain_tiered", "sample_tiered"]
 
 _SEED_RANGE = 1 << 64
+
+
+def _budget(allotment: Allotment) -> Budget:
+    return Budget(
+        allotment.memory_bytes, allotment.disk_bytes if allotment.scratch_dir else 0, allotment.threads,
+        allotment.codec, allotment.disk_bytes_per_second,
+    )  # fmt: skip
+
+
+def explain_tiered(job: Job, allotment: Allotment, constants: Mapping[str, float]) -> str:
+    """The stages of `job` up to the first outcome that is needed; why there are none where they do not fit."""
+    try:
+        return TieredRun(job.program, _budget(allotment), constants, shots=job.shots).plan.explain()
+    except InfeasibleError as error:
+        return str(error)
 
 
 def sample_tiered(job: Job, allotment: Allotment, constants: Mapping[str, float], progress: Progress) -> Counts:
     """Sample `job` within `allotment`. InfeasibleError, before any work, where its stages do not fit; EngineError and
     StoreError as `TieredRun.run` has them."""
     program, seed = job.program, job.seed % _SEED_RANGE
-    budget = Budget(
-        allotment.memory_bytes, allotment.disk_bytes if allotment.scratch_dir else 0, allotment.threads,
-        allotment.codec, allotment.disk_bytes_per_second,
-    )  # fmt: skip
+    budget = _budget(allotment)
     outputs: list[Output] = []
     probed = Probabilities("probe", job.probe, program.num_clbits, allotment.threads)
     if job.probe and not outcomes_needed(program):
