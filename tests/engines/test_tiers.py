@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 from qiskit.circuit.random import random_circuit
-from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_aer import AerSimulator
 from scipy.stats import chi2
 
@@ -24,6 +26,10 @@ from qrex.engines.statevector.tiers.outputs import FinalState, Marginal, PauliSu
 from qrex.engines.statevector.tiers.segment_run import SegmentRun, check_norm
 from qrex.errors import EngineError, InfeasibleError, InputError, MemoryLimitError, StoreError
 from qrex.store import ScratchArea
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from tiering_correctness import exact_state, gates_on_every_pair
 
 CONSTANTS = {
     "fixed_seconds": 5e-5,
@@ -73,46 +79,10 @@ def _overlap(found, exact):
     return abs(np.vdot(exact, found)) / np.linalg.norm(found)
 
 
-def _everywhere(num_qubits, seed, gates=60):
-    """Gates on all pairs, dense, diagonal, controlled and permuting, wide ones among them."""
-    rng = np.random.default_rng(seed)
-    circuit = QuantumCircuit(num_qubits)
-    pairs = list(itertools.permutations(range(num_qubits), 2))
-    rng.shuffle(pairs)
-    for k, (a, b) in enumerate(map(tuple, pairs[:gates])):
-        a, b = int(a), int(b)
-        kind = rng.integers(10)
-        angle = float(rng.uniform(0, 6))
-        if kind == 0:
-            circuit.unitary(random_unitary(4, seed=int(rng.integers(1 << 30))), [a, b])
-        elif kind == 1:
-            circuit.cp(angle, a, b)
-        elif kind == 2:
-            circuit.rzz(angle, a, b)
-        elif kind == 3:
-            circuit.cx(a, b)
-        elif kind == 4:
-            circuit.swap(a, b)
-        elif kind == 5:
-            circuit.ry(angle, a)
-        elif kind == 6:
-            circuit.crx(angle, a, b)
-        elif kind == 7:
-            circuit.x(a)
-            circuit.h(b)
-        elif kind == 8:
-            c = int(rng.choice([q for q in range(num_qubits) if q not in (a, b)]))
-            circuit.ccx(a, b, c)
-            circuit.unitary(random_unitary(8, seed=k), [c, a, b])
-        else:
-            circuit.rxx(angle, a, b)
-    return circuit
-
-
 @pytest.mark.parametrize("codec", ["float32", "int16", "int8"])
 @pytest.mark.parametrize(("first", "rest"), [(9, 9), (11, 9), (9, 10), (10, 11), (12, 8), (13, 13)])
 def test_amplitudes_of_gates_on_every_pair(first, rest, codec, tmp_path):
-    circuit = _everywhere(13, seed=first * 100 + rest)
+    circuit = gates_on_every_pair(13, first * 100 + rest, 60)
     found, run, traffic = _final_state(circuit, _budget(first, rest, codec), tmp_path)
     exact = Statevector(circuit).data
     stages = len(run.plan.stages)
@@ -130,18 +100,21 @@ def test_amplitudes_of_gates_on_every_pair(first, rest, codec, tmp_path):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    num_qubits=st.integers(9, 14), depth=st.integers(1, 12), seed=st.integers(0, 10_000), outside=st.integers(1, 4),
-    more=st.integers(0, 3), wide_cache=st.booleans(),
+    num_qubits=st.integers(9, 16), gates=st.integers(1, 120), seed=st.integers(0, 10_000), outside=st.integers(1, 4),
+    more=st.integers(0, 3), wide_cache=st.booleans(), codec=st.sampled_from(["float32", "float32", "int16", "int8"]),
 )  # fmt: skip
-def test_amplitudes_of_random_circuits(num_qubits, depth, seed, outside, more, wide_cache, tmp_path):
-    circuit = random_circuit(num_qubits, depth, max_operands=3, seed=seed)
+def test_amplitudes_of_random_circuits(num_qubits, gates, seed, outside, more, wide_cache, codec, tmp_path):
+    """Larger ones, and all of their splits: benchmarks/tiering_correctness.py."""
+    circuit = gates_on_every_pair(num_qubits, seed, gates)
     rest = max(num_qubits - outside, 8)
     first = min(rest + more, num_qubits)
-    if rest == num_qubits:
-        first = rest
     cache = (15, 6, 11) if wide_cache else SMALL_CACHE
-    found, _, _ = _final_state(circuit, _budget(first, rest, cache=cache), tmp_path)
-    assert _overlap(found, Statevector(circuit).data) == pytest.approx(1, abs=1e-6)
+    found, _, traffic = _final_state(circuit, _budget(first, rest, codec, cache), tmp_path)
+    exact = exact_state(circuit)
+    if codec == "float32":
+        phase = np.vdot(found, exact) / abs(np.vdot(found, exact))
+        np.testing.assert_allclose(found * phase, exact, atol=1e-5)
+    assert 1 - _overlap(found, exact) ** 2 <= 2 * traffic.codec_infidelity + 1e-9
 
 
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5])
@@ -178,7 +151,7 @@ def test_two_stages_take_no_disk(tmp_path):
 
 
 def test_outputs_agree_with_the_state(tmp_path):
-    circuit = _everywhere(12, seed=5)
+    circuit = gates_on_every_pair(12, 5, 60)
     exact = Statevector(circuit)
     measured = circuit.copy()
     measured.measure_all()
@@ -226,7 +199,7 @@ class _Stopped(Exception):
 
 @pytest.mark.parametrize("codec", ["float32", "int8"])
 def test_a_stopped_run_goes_on(codec, tmp_path):
-    circuit = _everywhere(13, seed=2)
+    circuit = gates_on_every_pair(13, 2, 60)
     circuit.measure_all()
     budget = _budget(10, 9, codec)
 
@@ -250,7 +223,7 @@ def test_a_stopped_run_goes_on(codec, tmp_path):
 
 
 def test_a_flipped_bit_is_told(tmp_path):
-    circuit = _everywhere(13, seed=2)
+    circuit = gates_on_every_pair(13, 2, 60)
     circuit.measure_all()
     budget = _budget(9, 9)
     run = TieredRun(flatten(circuit), budget, CONSTANTS, shots=100, seed=4)
@@ -279,7 +252,7 @@ def test_a_wrong_norm_is_no_answer(tmp_path, monkeypatch):
     for norm in (0.9396, 1.01, float("nan")):
         with pytest.raises(EngineError, match="withheld"):
             check_norm(norm, "the last gate", 0.0)
-    circuit = _everywhere(13, seed=1)
+    circuit = gates_on_every_pair(13, 1, 60)
     circuit.measure_all()
     run = TieredRun(flatten(circuit), _budget(9, 9), CONSTANTS, shots=10)
 
