@@ -28,6 +28,9 @@ std::vector<std::uint64_t> Stage::piece_offsets() const {
 void Stage::run_block(float* re, float* im, std::uint64_t base, std::uint64_t zero_mask,
                       const std::vector<std::uint64_t>& pieces, StageWorkspace& workspace) const {
   if (!gathers()) return run_gates(re, im, base, workspace);
+  // What is known to be zero need not be zero in memory until it was written.
+  const bool written = (zero_mask & local_mask_) == 0;
+  if (written && std::none_of(ops_.begin(), ops_.end(), [&](const MatrixOp& op) { return concerns(op, base); })) return;
   const Pieces all{pieces.data(), pieces.size(), bit(piece_bits_), zero_mask, skip_};
   float *block_re = workspace.buffer(), *block_im = block_re + plane_floats();
   kernels_.gather(all, re, block_re);
@@ -40,7 +43,6 @@ void Stage::run_block(float* re, float* im, std::uint64_t base, std::uint64_t ze
 void Stage::run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& workspace) const {
   const Space whole{bit(bits_) - 1, 0, skip_};
   const int inner = std::min(inner_bits_, bits_);
-  const auto met = [&](const MatrixOp& op) { return ((base ^ op.outer_value) & op.outer_mask) == 0; };
   const auto stays_inside = [&](const MatrixOp& op) {
     return op.kind < OpKind::Diagonal && ((op.high0 | op.high1 | op.high2) >> inner) == 0;
   };
@@ -50,7 +52,7 @@ void Stage::run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& 
     if (last > first + 1 && inner < bits_) {  // a run of gates while each part is in the first-level cache
       for (std::uint64_t offset = 0; offset < bit(bits_); offset += bit(inner))
         for (std::size_t k = first; k < last; ++k)
-          if (met(ops_[k])) kernels_.apply(ops_[k], table_.data(), re, im, {bit(inner) - 1, offset, skip_});
+          if (concerns(ops_[k], base)) kernels_.apply(ops_[k], table_.data(), re, im, {bit(inner) - 1, offset, skip_});
       first = last;
       continue;
     }
@@ -58,7 +60,7 @@ void Stage::run_gates(float* re, float* im, std::uint64_t base, StageWorkspace& 
     if (op.kind == OpKind::Diagonal) run_diagonal(diagonals_[op.coefficients], re, im, base, workspace);
     else if (op.kind == OpKind::Many) run_many(manies_[op.coefficients], re, im);
     else if (op.kind == OpKind::Table) run_table(lookups_[op.coefficients], re, im, base);
-    else if (met(op)) kernels_.apply(op, table_.data(), re, im, whole);
+    else if (concerns(op, base)) kernels_.apply(op, table_.data(), re, im, whole);
   }
 }
 

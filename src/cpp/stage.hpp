@@ -120,6 +120,8 @@ class Stage {
   bool shares_visits(const MatrixOp& op) const;
   void join_layer(const Complex* matrix);
   void write_layer(MatrixOp& op);
+  // Whether the controls that lie outside a block are met there.
+  static bool concerns(const MatrixOp& op, std::uint64_t base) { return ((base ^ op.outer_value) & op.outer_mask) == 0; }
   bool gathers() const { return chunk_bits_ != bits_; }
   std::uint64_t place(std::uint64_t x) const { return x + (x >> kRowBits) * skip_; }
   std::size_t plane_floats() const;

@@ -12,6 +12,8 @@
 namespace qrex {
 namespace {
 
+constexpr std::uint64_t kHugePage = 2 << 20;
+
 std::uint64_t aligned(std::uint64_t bytes) { return (bytes + kFileAlignment - 1) / kFileAlignment * kFileAlignment; }
 
 std::string place(const char* verb, std::int64_t slot) {
@@ -78,7 +80,15 @@ Desks::Desks(int threads) : desks_(static_cast<std::size_t>(std::max(threads, 1)
 Desks::Desk& Desks::at(int worker, std::uint64_t coded_bytes) {
   Desk& desk = desks_[static_cast<std::size_t>(worker)];
   if (!desk.planes) desk.planes.emplace((std::size_t{2} << kTileBits) + kSkewFloats);
-  if (desk.coded_bytes < coded_bytes) desk.coded.emplace(coded_bytes / sizeof(float)), desk.coded_bytes = coded_bytes;
+  if (desk.coded_bytes < coded_bytes) {
+    // The system hands huge pages to the disk in one piece, others one by one; so that there are some, they are aligned.
+    const bool huge = coded_bytes >= kHugePage / 2;
+    const std::uint64_t room = huge ? (coded_bytes + kHugePage - 1) / kHugePage * kHugePage + kHugePage : coded_bytes;
+    desk.coded.emplace(room / sizeof(float));
+    const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(desk.coded->data());
+    desk.start = reinterpret_cast<unsigned char*>(huge ? (at + kHugePage - 1) / kHugePage * kHugePage : at);
+    desk.coded_bytes = coded_bytes;
+  }
   return desk;
 }
 

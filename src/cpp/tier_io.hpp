@@ -46,11 +46,12 @@ class Desks {
    public:
     float* re() const { return planes->data(); }
     float* im() const { return planes->data() + (std::size_t{1} << kTileBits) + kSkewFloats; }
-    unsigned char* bytes() const { return reinterpret_cast<unsigned char*>(coded->data()); }
+    unsigned char* bytes() const { return start; }
 
    private:
     friend class Desks;
     std::optional<AlignedFloats> planes, coded;
+    unsigned char* start = nullptr;
     std::uint64_t coded_bytes = 0;
   };
 

@@ -215,6 +215,19 @@ def test_known_zeros_within_a_block_are_not_read():
     assert not im.any()
 
 
+def test_blocks_whose_controls_are_not_met_stay_as_they_are():
+    """Also where part of a block is known to be zero and is not yet in memory: there it becomes so."""
+    for known, left in ((0, 5.0), (1 << 10, 0.0)):
+        re, im = _kernels.allocate_state(12)
+        re[0] = 1
+        stage = _kernels.Stage(12, [*range(6), 10])
+        stage.one(10, RY, 1 << 11, 1 << 11)
+        re[1 << 10] = 5.0
+        stage.run(re, im, 1, known)
+        assert re[0] == 1 and re[1 << 10] == left
+        assert np.count_nonzero(re) == 1 + bool(left)
+
+
 def test_known_zeros_are_left_out():
     re, im = _kernels.allocate_state(10)
     re[0] = 1

@@ -28,6 +28,8 @@ _MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for
 _SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
 _DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
+_MOST_SPARE = 2
+_HUGE_PAGE = 2 << 20  # bytes: coded blocks lie in such pages
 _TILE_BYTES = 1 << 17  # of amplitudes that are being coded, per thread
 _BYTES_PER_SHOT = 200  # uniforms, indices, counts
 _FIXED_BYTES = 32 << 20  # tables, buffers of the kernels, what the interpreter makes of it
@@ -46,7 +48,7 @@ class Budget:
     threads: int
     codec: str = "float32"
     disk_bytes_per_second: float = 1e9
-    io_threads: int = 2
+    io_threads: int = 4
     sizes: tuple[tuple[int, int], ...] = ()
     block_bytes: int = 4 << 20
     cache: tuple[int, int, int] = (15, 6, 11)
@@ -82,6 +84,7 @@ class TierPlan:
     block_bits: int
     slot_bytes: int
     slots: int
+    spare: int  # sub-states in memory beyond those that are read, worked on and written: they even out the three
     stages: tuple[StagePlan, ...]
     memory_bytes: int
     seconds: float
@@ -139,7 +142,7 @@ def plan_tiers(
         except ValueError as error:  # a gate is dense on more wires
             refusal = str(error)
             continue
-        plan = _costed(segment, stages, (first, rest), budget, constants, start is None, slot_bytes)
+        plan = _costed(segment, stages, (first, rest), budget, constants, start is None, slot_bytes, shots)
         if plan is None or plan.memory_bytes > budget.memory_bytes - _BYTES_PER_SHOT * shots:
             continue
         if plan.disk_bytes <= budget.disk_bytes:
@@ -176,7 +179,7 @@ def _sizes(wires: int, amplitudes: int, *, resident: bool) -> list[tuple[int, in
 
 def _costed(
     segment: Any, stages: Sequence[tuple[int, int, float]], sizes: tuple[int, int], budget: Budget,
-    constants: Mapping[str, float], resident: bool, slot_bytes: int | None,
+    constants: Mapping[str, float], resident: bool, slot_bytes: int | None, shots: int,
 ) -> TierPlan | None:  # fmt: skip
     """The plan of `stages`; None where two of them share too few wires for a block."""
     wires, last = int(segment.used).bit_count(), len(stages) - 1
@@ -216,10 +219,11 @@ def _costed(
             slots += 2 << max(sizes[1] - block_bits, 0)  # two are written before what they were made of is freed
         if segment.collapsing >= 0:  # other outcomes may wait on disk: as many as there is room for
             slots = max(slots, min(4 * slots, budget.disk_bytes // slot_bytes))
-    memory = _memory_bytes(planned, reads, writes, budget, block_bits, slot_bytes)
+    limit = budget.memory_bytes - _BYTES_PER_SHOT * shots
+    spare, memory = _memory(planned, reads, writes, budget, slot_bytes, limit)
     seconds = sum(stage.seconds for stage in planned) + constants.get("fixed_seconds", 0.0)
     return TierPlan(
-        wires, *sizes, budget.codec, block_bits, slot_bytes, slots, tuple(planned), memory, seconds
+        wires, *sizes, budget.codec, block_bits, slot_bytes, slots, spare, tuple(planned), memory, seconds
     )  # fmt: skip
 
 
@@ -234,15 +238,21 @@ def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | 
     return min(common, int(most).bit_length() - 1, wires)
 
 
-def _memory_bytes(
-    stages: Sequence[StagePlan], reads: Sequence[bool], writes: Sequence[bool], budget: Budget, block_bits: int,
-    slot_bytes: int,
-) -> int:  # fmt: skip
-    """The most that is held at once: see `segment_run` for who holds what."""
+def _memory(
+    stages: Sequence[StagePlan], reads: Sequence[bool], writes: Sequence[bool], budget: Budget, slot_bytes: int,
+    limit: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Spare sub-states, as many as `limit` allows; the most bytes that are held at once: see `segment_run` for who
+    holds what."""
     sizes = [_AMPLITUDE_BYTES << max(stage.bits, 4) for stage in stages]
     held = [size * (1 + r + w) for size, r, w in zip(sizes, reads, writes, strict=True)]
     if len(stages) > 1 and not reads[1]:
         held[1] += sizes[0]  # from which it is read
-    desks = 2 * budget.io_threads * (_TILE_BYTES + slot_bytes) if any(writes) or any(reads) else 0
+    coded = slot_bytes if 2 * slot_bytes < _HUGE_PAGE else -(-slot_bytes // _HUGE_PAGE) * _HUGE_PAGE
+    desks = 2 * budget.io_threads * (_TILE_BYTES + coded) if any(writes) or any(reads) else 0
     norms = 16 * (max(sizes) // _AMPLITUDE_BYTES // 4096)
-    return max(held) + desks + norms + _FIXED_BYTES
+    beside = desks + norms + _FIXED_BYTES
+    moving = [k for k in range(len(stages)) if reads[k] or writes[k]]
+    spare = min([_MOST_SPARE] + [(limit - beside - held[k]) // sizes[k] for k in moving]) if moving else 0
+    spare = max(spare, 0)
+    return spare, max(bytes_ + spare * sizes[k] * (k in moving) for k, bytes_ in enumerate(held)) + beside

@@ -9,6 +9,7 @@ checksums: a run that was stopped, however, goes on after the last of them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -264,7 +265,8 @@ class SegmentRun:
         meter.add(work.weight * (len(work.values) - len(todo)))
         placement, plan = self.placed[work.number], self.plan
         stored = work.source if isinstance(work.source, BlockSource) else None
-        count = (2 if stored else 1) + (1 if work.sink else 0)
+        count = (2 if stored else 1) + (1 if work.sink else 0) + (plan.spare if stored or work.sink else 0)
+        most_ahead = 1 + (plan.spare > 0) if stored else 0
         with ExitStack() as open_:
             buffers = open_.enter_context(self._buffers.lend(placement.bits, count))
             free: SimpleQueue[SubState | None] = SimpleQueue()
@@ -297,14 +299,15 @@ class SegmentRun:
                 traffic.written_bytes += len(held) * plan.slot_bytes
                 committing.append(committer.submit(commit, value, record | {"blocks": blocks}, held))
 
-            ahead: Future[SubState] | None = None
+            ahead: deque[Future[SubState]] = deque()
             writing: list[Future[None]] = []
             committing: list[Future[None]] = []
             for k, value in enumerate(todo):
-                state = (ahead or reader.submit(load, value)).result()
+                while len(ahead) <= most_ahead and k + len(ahead) < len(todo):
+                    ahead.append(reader.submit(load, todo[k + len(ahead)]))
+                state = ahead.popleft().result()
                 if stored:
                     traffic.read_bytes += len(stored.slots_of(value)) * plan.slot_bytes
-                ahead = reader.submit(load, todo[k + 1]) if stored and k + 1 < len(todo) else None
                 record = self._compute(work, value, state, meter)
                 if work.sink is not None:
                     writing.append(writer.submit(store, value, state, record))
