@@ -21,7 +21,7 @@ SMALL = "44MB"  # beside the file of 20 qubits: room for sub-states of 16
 def _tangled(num_qubits, seed=1):
     """Entangled all over, some qubits inverted and swapped at the end, one finished at once, one idle."""
     circuit = QuantumCircuit(num_qubits, name="tangled")
-    circuit.compose(quantum_volume(num_qubits - 2, 3, seed=seed), range(num_qubits - 2), inplace=True)
+    circuit.compose(quantum_volume(num_qubits - 2, 6, seed=seed), range(num_qubits - 2), inplace=True)
     circuit.ry(0.7, num_qubits - 2)
     circuit.x([0, 3])
     circuit.swap(1, num_qubits - 3)
@@ -61,7 +61,8 @@ def test_a_state_in_stages_through_the_disk(tangled, codec, tmp_path):
     )  # fmt: skip
     assert found.tiers["stages"] > 2 and found.tiers["written_bytes"] > 0 and found.tiers["codec"] == codec
     sparse = SparsePauliOp.from_sparse_list([("ZZ", [0, 3], 1), ("X", [18], -0.5), ("", [], 2)], 20)
-    for value, error, operator in zip(found.expectation_values, found.expectation_errors, (energy, sparse), strict=True):
+    answers = zip(found.expectation_values, found.expectation_errors, (energy, sparse), strict=True)
+    for value, error, operator in answers:
         assert abs(value - exact.expectation_value(operator).real) <= error < 0.01
     for table, qubits in zip(found.marginals, ([3, 18, 0], [19]), strict=True):
         np.testing.assert_allclose(table, exact.probabilities(qubits), atol=found.probability_error)
