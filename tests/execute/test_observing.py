@@ -163,9 +163,7 @@ def test_a_stopped_run_goes_on_with_its_file(tangled, tmp_path):
     found = run()
     assert found.tiers["resumed"] and file.exists() and not part.exists()
     assert _overlap(np.load(file), exact.data) == pytest.approx(1, abs=1e-6)
-    for value, operator in zip(
-        found.expectation_values, (energy, SparsePauliOp("I" + "Z" + "I" * 18)), strict=True
-    ):
+    for value, operator in zip(found.expectation_values, (energy, SparsePauliOp("I" + "Z" + "I" * 18)), strict=True):
         assert value == pytest.approx(exact.expectation_value(operator).real, abs=1e-5)
     np.testing.assert_allclose(found.marginals[0], exact.probabilities([1, 2]), atol=1e-6)
 

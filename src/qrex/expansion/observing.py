@@ -18,9 +18,7 @@ from qrex.expansion.session import Session
 __all__ = ["run_observed"]
 
 
-def run_observed(
-    session: Session, wanted: Mapping[str, Wanted], files: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def run_observed(session: Session, wanted: Mapping[str, Wanted], files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Payload by circuit name, see `UnitRunner.run`. `wanted` and `files` (absolute paths; none may exist) are by
     circuit name as well. Raises what the session's limits raise."""
     units = []
