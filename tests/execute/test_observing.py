@@ -7,21 +7,24 @@ import json
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qasm2
-from qiskit.circuit.library import quantum_volume
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qrex
+from qrex.engines.statevector import observing
 from qrex.engines.statevector.pauli_sums import pauli_terms
 from qrex.engines.statevector.state_file import StateFile
+from qrex.engines.statevector.tiers import Budget
 from qrex.errors import InfeasibleError, InputError, StoreError
-
-SMALL = "44MB"  # beside the file of 20 qubits: room for sub-states of 16
 
 
 def _tangled(num_qubits, seed=1):
     """Entangled all over, some qubits inverted and swapped at the end, one finished at once, one idle."""
+    rng = np.random.default_rng(seed)
     circuit = QuantumCircuit(num_qubits, name="tangled")
-    circuit.compose(quantum_volume(num_qubits - 2, 6, seed=seed), range(num_qubits - 2), inplace=True)
+    for _ in range(120):
+        first, second = rng.choice(num_qubits - 2, 2, replace=False).tolist()
+        circuit.ry(rng.uniform(0.5, 2.5), first)
+        circuit.cx(first, second)
     circuit.ry(0.7, num_qubits - 2)
     circuit.x([0, 3])
     circuit.swap(1, num_qubits - 3)
@@ -43,32 +46,45 @@ def _random_sum(num_qubits, terms, seed):
 @pytest.fixture(scope="module")
 def tangled():
     """The circuit measured, and its exact state."""
-    circuit = _tangled(20)
+    circuit = _tangled(15)
     exact = Statevector(circuit)
     circuit.measure_all()
     return circuit, exact
 
 
+@pytest.fixture
+def split(monkeypatch):
+    """Sub-states of 10 qubits: a memory so small holds no process."""
+
+    def small(allotment):
+        return Budget(
+            1 << 30, allotment.disk_bytes, allotment.threads, allotment.codec, sizes=((10, 10),), block_bytes=1 << 9,
+            cache=(7, 4, 5),
+        )  # fmt: skip
+
+    monkeypatch.setattr(observing, "budget_of", small)
+
+
 @pytest.mark.parametrize("codec", ["float32", "int16"])
-def test_a_state_in_stages_through_the_disk(tangled, codec, tmp_path):
+def test_a_state_in_stages_through_the_disk(tangled, split, codec, tmp_path):
     circuit, exact = tangled
-    energy = _random_sum(20, 10, 3)
-    likely = format(int(np.argmax(exact.probabilities())), "020b")
+    energy = _random_sum(15, 10, 3)
+    likely = format(int(np.argmax(exact.probabilities())), "015b")
     file = tmp_path / "state.npy"
     found = qrex.observe(
-        circuit, observables=[energy, "Z0*Z3 - 0.5*X18 + 2"], marginals=[[3, 18, 0], [19]], probabilities=[likely],
-        final_state=file, shots=500, memory=SMALL, scratch=tmp_path, codec=codec, threads=2,
+        circuit, observables=[energy, "Z0*Z3 - 0.5*X13 + 2"], marginals=[[3, 13, 0], [14]], probabilities=[likely],
+        final_state=file, shots=500, scratch=tmp_path, codec=codec, threads=2,
     )  # fmt: skip
     assert found.tiers["stages"] > 2 and found.tiers["written_bytes"] > 0 and found.tiers["codec"] == codec
-    sparse = SparsePauliOp.from_sparse_list([("ZZ", [0, 3], 1), ("X", [18], -0.5), ("", [], 2)], 20)
+    sparse = SparsePauliOp.from_sparse_list([("ZZ", [0, 3], 1), ("X", [13], -0.5), ("", [], 2)], 15)
     answers = zip(found.expectation_values, found.expectation_errors, (energy, sparse), strict=True)
     for value, error, operator in answers:
         assert abs(value - exact.expectation_value(operator).real) <= error < 0.01
-    for table, qubits in zip(found.marginals, ([3, 18, 0], [19]), strict=True):
+    for table, qubits in zip(found.marginals, ([3, 13, 0], [14]), strict=True):
         np.testing.assert_allclose(table, exact.probabilities(qubits), atol=found.probability_error)
     assert found.probabilities[likely] == pytest.approx(exact.probabilities()[int(likely, 2)], rel=1e-3)
     amplitudes = np.load(file, mmap_mode="r")
-    assert amplitudes.dtype == np.complex64 and amplitudes.shape == (1 << 20,)
+    assert amplitudes.dtype == np.complex64 and amplitudes.shape == (1 << 15,)
     assert 1 - _overlap(amplitudes, exact.data) ** 2 / found.norm < 1e-5
     assert sum(found.counts.values()) == 500
     assert [path.name for path in tmp_path.iterdir()] == ["state.npy"]
@@ -76,12 +92,12 @@ def test_a_state_in_stages_through_the_disk(tangled, codec, tmp_path):
 
 def test_a_state_in_memory_is_the_same(tangled, tmp_path):
     circuit, exact = tangled
-    energy = _random_sum(20, 10, 3)
-    state = np.full(1 << 20, 7, dtype=np.complex64)
-    found = qrex.observe(circuit, observables=[energy], marginals=[[0, 3, 18]], final_state=state, memory="64MB")
+    energy = _random_sum(15, 10, 3)
+    state = np.full(1 << 15, 7, dtype=np.complex64)
+    found = qrex.observe(circuit, observables=[energy], marginals=[[0, 3, 13]], final_state=state, memory="64MB")
     assert found.tiers is None and found.final_state is None and found.counts == {}
     assert found.expectation_values[0] == pytest.approx(exact.expectation_value(energy).real, abs=1e-5)
-    np.testing.assert_allclose(found.marginals[0], exact.probabilities([0, 3, 18]), atol=1e-6)
+    np.testing.assert_allclose(found.marginals[0], exact.probabilities([0, 3, 13]), atol=1e-6)
     assert _overlap(state, exact.data) == pytest.approx(1, abs=1e-6)
     assert found.norm == pytest.approx(1, abs=1e-5)
 
@@ -140,14 +156,14 @@ class _Stopped(Exception):
     pass
 
 
-def test_a_stopped_run_goes_on_with_its_file(tangled, tmp_path):
+def test_a_stopped_run_goes_on_with_its_file(tangled, split, tmp_path):
     circuit, exact = tangled
-    file, energy = tmp_path / "state.npy", _random_sum(20, 6, 2)
+    file, energy = tmp_path / "state.npy", _random_sum(15, 6, 2)
 
     def run(progress=lambda _fraction: None):
         return qrex.observe(
-            circuit, observables=[energy, "Z18"], marginals=[[1, 2]], final_state=file, memory=SMALL,
-            scratch=tmp_path, threads=1, progress=progress,
+            circuit, observables=[energy, "Z13"], marginals=[[1, 2]], final_state=file, scratch=tmp_path, threads=1,
+            progress=progress,
         )  # fmt: skip
 
     for limit in (0.4, 0.7, 0.95):
@@ -163,12 +179,12 @@ def test_a_stopped_run_goes_on_with_its_file(tangled, tmp_path):
     found = run()
     assert found.tiers["resumed"] and file.exists() and not part.exists()
     assert _overlap(np.load(file), exact.data) == pytest.approx(1, abs=1e-6)
-    for value, operator in zip(found.expectation_values, (energy, SparsePauliOp("I" + "Z" + "I" * 18)), strict=True):
+    for value, operator in zip(found.expectation_values, (energy, SparsePauliOp("I" + "Z" + "I" * 13)), strict=True):
         assert value == pytest.approx(exact.expectation_value(operator).real, abs=1e-5)
     np.testing.assert_allclose(found.marginals[0], exact.probabilities([1, 2]), atol=1e-6)
 
 
-def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, tmp_path):
+def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, split, tmp_path):
     circuit, exact = tangled
     file = tmp_path / "state.npy"
 
@@ -176,7 +192,7 @@ def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, tmp_path):
         if fraction > 0.95:
             raise _Stopped
 
-    asked = {"final_state": file, "memory": SMALL, "scratch": tmp_path, "threads": 1}
+    asked = {"final_state": file, "scratch": tmp_path, "threads": 1}
     with pytest.raises(_Stopped):
         qrex.observe(circuit, progress=stop, **asked)
     (part,) = tmp_path.glob(".state.npy.*")
