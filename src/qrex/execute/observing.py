@@ -72,8 +72,7 @@ def observe(
 
     >>> from qiskit import QuantumCircuit
     >>> bell = QuantumCircuit(2)
-    >>> bell.h(0), bell.cx(0, 1)
-    (...)
+    >>> _ = bell.h(0), bell.cx(0, 1)
     >>> found = observe(bell, observables=["ZZ", "0.5*X0*X1 - Z0"], marginals=[[0]], memory="64MB")
     >>> [round(value, 5) for value in found.expectation_values], found.marginals[0].round(5).tolist()
     ([1.0, 0.5], [0.5, 0.5])

@@ -1,11 +1,12 @@
 """Final states of a workload's circuits observed, one after the other, each with all cores and memory.
 
 In: a session, what is wanted of each circuit, the files that final states go to. Out: payloads of `observe_in_worker`
-by the circuit's name. They are kept under all that was asked; a final state is written anew where its file is gone.
+by the circuit's name. They are kept under all that was asked; what has written a file is never served again.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,12 +22,7 @@ __all__ = ["run_observed"]
 def run_observed(session: Session, wanted: Mapping[str, Wanted], files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Payload by circuit name, see `UnitRunner.run`. `wanted` and `files` (absolute paths; none may exist) are by
     circuit name as well. Raises what the session's limits raise."""
-    units = []
-    for circuit in session.simulated:
-        unit = _unit(session, circuit, wanted[circuit.name], files.get(circuit.name))
-        if circuit.name in files:
-            session.store.replace(unit.key)  # what is kept says nothing of a file that is gone
-        units.append(unit)
+    units = [_unit(session, one, wanted[one.name], files.get(one.name)) for one in session.simulated]
     return session.run_units("Observe final states", units, None)
 
 
@@ -42,7 +38,7 @@ def _unit(session: Session, circuit: Circuit, wanted: Wanted, file: str | None) 
         "observables": wanted.observables,
         "marginals": wanted.marginals,
         "probabilities": wanted.probabilities,
-        "final_state": file,
+        "final_state": None if file is None else [file, uuid.uuid4().hex],  # what is kept would make no file
         "shots": request.shots,
         "seed": seed,
         "threads": allotment.threads,
