@@ -48,11 +48,13 @@ def test_the_exported_names():
         "Comparison",
         "Expansion",
         "Measurement",
+        "Observation",
         "Platform",
         "Summary",
         "Workload",
         "load_platform",
         "load_workload",
+        "observe",
         "resource_expansion",
     ]
     for name in qrex.__all__:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qrex.circuits import Circuit, Workload, load_workload
+    from qrex.engines.statevector.observing import Observation
     from qrex.evidence import Comparison, Measurement
+    from qrex.execute.observing import observe
     from qrex.expansion import Expansion, resource_expansion
     from qrex.platform import Platform, load_platform
     from qrex.report import Summary
@@ -23,11 +25,13 @@ _HOMES = {
     "Comparison": "qrex.evidence",
     "Expansion": "qrex.expansion",
     "Measurement": "qrex.evidence",
+    "Observation": "qrex.engines.statevector.observing",
     "Platform": "qrex.platform",
     "Summary": "qrex.report",
     "Workload": "qrex.circuits",
     "load_platform": "qrex.platform",
     "load_workload": "qrex.circuits",
+    "observe": "qrex.execute.observing",
     "resource_expansion": "qrex.expansion",
 }
 
@@ -36,11 +40,13 @@ __all__ = [
     "Comparison",
     "Expansion",
     "Measurement",
+    "Observation",
     "Platform",
     "Summary",
     "Workload",
     "load_platform",
     "load_workload",
+    "observe",
     "resource_expansion",
 ]
 

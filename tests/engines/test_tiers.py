@@ -187,7 +187,7 @@ def test_bad_requests_are_told(tmp_path):
         PauliSum("x", [("XY", 1.0)], 3, 1)
     with pytest.raises(InputError, match="different qubits"):
         Marginal("m", [0, 0], 3, 1)
-    with pytest.raises(InputError, match="no string of 3 bits"):
+    with pytest.raises(InputError, match="has 3 classical bits"):
         Probabilities("p", ["01"], 3, 1)
     with pytest.raises(InputError, match="complex64 array of 8 amplitudes"):
         FinalState(np.zeros(4, dtype=np.complex64), 3, 1)
@@ -258,8 +258,8 @@ def test_a_wrong_norm_is_no_answer(tmp_path, monkeypatch):
 
     first = SegmentRun._first
 
-    def scaled(self, work, meter):
-        state = first(self, work, meter)
+    def scaled(self, *arguments):
+        state = first(self, *arguments)
         state.re[:] *= 1.1
         state.im[:] *= 1.1
         return state

@@ -1,4 +1,4 @@
-"""`qrex run WORKLOAD`: counts for every circuit."""
+"""`qrex run WORKLOAD`: counts for every circuit, and what else is asked of its final state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrex.cli import options
+from qrex.cli.observing import Asked, check_asked, observed, observing_options, show_observed
 from qrex.cli.tables import plain, print_wrapped
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ QPU = "qpu"
 @options.codec
 @click.option("--time-limit", metavar="SECONDS", type=options.TIME_LIMIT, default=3600.0, show_default=True,
               help="Seconds that one circuit may take; `expand` allows 120 by default.")  # fmt: skip
+@observing_options
 @options.measure_all
 @options.strict
 @options.store
@@ -55,6 +57,10 @@ def command(
     disk: int | None,
     codec: str,
     time_limit: float,
+    observable: tuple[str, ...],
+    marginal: tuple[str, ...],
+    probability: tuple[str, ...],
+    final_state: str | None,
     measure_all: bool,
     strict: bool,
     store: str | None,
@@ -72,21 +78,32 @@ def command(
     was run (null: it was not larger). "predicted_seconds" and "predicted_bytes" are
     those of `qrex show --predictions`: what was said before anything ran or, where engines raced, after the first
     round ("predicted_when"); bytes are of the whole worker process at its peak.
+
+    With --observable, --marginal, --probability or --final-state every circuit runs as a state vector, in stages where
+    the state is larger than the memory; what they ask for is of the state before the final measurements. A circuit in
+    which an outcome decides what follows has no one final state and is refused. With an infidelity of ε, an expectation
+    value is off by at most 2·√ε·Σ|coefficient| ("error_bound"), a probability by √ε.
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
 
     forced_qpu = engine == QPU
     check_engine(None if forced_qpu else engine)
+    asked = Asked(observable, marginal, probability, final_state)
+    if asked:
+        check_asked(engine)
     with (
         open_session(
             workload, platform, seed=seed, shots=shots, target="qpu" if forced_qpu else None, cores=cores,
             memory=memory, scratch=scratch, disk=disk, codec=codec, time_limit=time_limit, measure_all=measure_all,
             strict=strict, store=store, quiet=quiet,
         ) as session,
-        _recorded(session, engine) as rows,
+        _recorded(session, engine, asked) as rows,
     ):  # fmt: skip
-        rows += _simulate(session, None if forced_qpu else engine)
-        rows += _run_on_qpu(session)
+        if asked:
+            rows += [_asked(session, circuit) | row for circuit, row in observed(session, asked)]
+        else:
+            rows += _simulate(session, None if forced_qpu else engine)
+            rows += _run_on_qpu(session)
         _tell_unfinished(session, rows)
     if as_json_flag:
         options.as_json(rows)
@@ -101,7 +118,7 @@ def command(
 
 
 @contextmanager
-def _recorded(session: Session, engine: str | None) -> Iterator[list[dict[str, Any]]]:
+def _recorded(session: Session, engine: str | None, observing: Asked) -> Iterator[list[dict[str, Any]]]:
     """The rows of a run that `qrex show` lists; counts stay with the results, under their own keys."""
     from qrex.store import content_key
 
@@ -111,7 +128,7 @@ def _recorded(session: Session, engine: str | None) -> Iterator[list[dict[str, A
         "platform": session.platform.name,
         "engine": engine,
         "settings": asdict(session.settings),
-    }
+    } | ({"observing": asdict(observing)} if observing else {})
     run_id = content_key("run", asked)
     count = len(workload.circuits)
     title = f"{workload.name}, {count:,} circuit{'s' * (count != 1)}" + (f", on {engine}" if engine else "")
@@ -123,7 +140,8 @@ def _recorded(session: Session, engine: str | None) -> Iterator[list[dict[str, A
         stopped = isinstance(error, KeyboardInterrupt)
         session.store.finish_run(run_id, "interrupted" if stopped else "failed", None)
         raise
-    told = [{name: value for name, value in row.items() if name not in ("counts", "fidelity")} for row in rows]
+    left_out = ("counts", "fidelity", "marginals")
+    told = [{name: value for name, value in row.items() if name not in left_out} for row in rows]
     status = "failed" if any(row["outcome"] == "failed" for row in rows) else "done"
     session.store.finish_run(run_id, status, {"circuits": told})
 
@@ -267,6 +285,7 @@ def _show(row: dict) -> None:
         click.echo(f"    {outcome}  {count:>{width}}")
     if len(counts) > _SHOWN:
         click.echo(f"    and {len(counts) - _SHOWN:,} more outcomes (--json has all)")
+    show_observed(row)
 
 
 def _tiers(found: dict | None) -> str:

@@ -328,7 +328,8 @@ class Session:
         return WorkUnit(kind, {**parts, "host": self.host.hostname_hash, "versions": _versions()}, task, measured)
 
     def run_units(
-        self, title: str, units: Sequence[WorkUnit], expected_seconds: float, names: Mapping[str, str] | None = None
+        self, title: str, units: Sequence[WorkUnit], expected_seconds: float | None,
+        names: Mapping[str, str] | None = None
     ) -> dict[str, dict[str, Any]]:
         """Payload by task id; see `UnitRunner.run`. A stage is shown only where something is left to do."""
         if not self.start_workers(units):

@@ -7,6 +7,7 @@ planner treats it as a gate that does nothing.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from qrex import _kernels
 from qrex.engines.statevector.tiers.blocks import Placement, SubState, wires_of
-from qrex.errors import InputError
+from qrex.errors import InfeasibleError, InputError
 
-__all__ = ["FinalState", "Marginal", "PauliSum", "Probabilities"]
+__all__ = ["SLAB_BYTES", "FinalState", "Marginal", "PauliSum", "Probabilities"]
+
+SLAB_BYTES = 16 << 20
 
 _MOST_MARGINAL = 20  # qubits
 
@@ -113,12 +116,20 @@ class Marginal(_Last):
 
     def __init__(self, name: str, qubits: Sequence[int], num_qubits: int, threads: int):
         super().__init__(name, threads)
-        if len(set(qubits)) != len(qubits) or any(not 0 <= qubit < num_qubits for qubit in qubits):
-            raise InputError(f"a marginal needs different qubits from 0 to {num_qubits - 1}, got {list(qubits)}")
-        if len(qubits) > _MOST_MARGINAL:
-            raise InputError(f"a marginal of {len(qubits)} qubits: at most {_MOST_MARGINAL}")
+        self.check(qubits, num_qubits)
         self._chosen = tuple(qubits)
         self.table = np.zeros(1 << len(qubits))
+
+    @staticmethod
+    def check(qubits: Sequence[int], num_qubits: int) -> None:
+        """InputError where a circuit of `num_qubits` qubits has no marginal of `qubits`."""
+        if not qubits or len(set(qubits)) != len(qubits) or any(not 0 <= qubit < num_qubits for qubit in qubits):
+            raise InputError(
+                f"a marginal of the qubits {list(qubits)} is asked for; the circuit has {num_qubits} qubits, counted "
+                "from 0: name different qubits of these"
+            )
+        if len(qubits) > _MOST_MARGINAL:
+            raise InputError(f"a marginal of {len(qubits)} qubits is asked for; name at most {_MOST_MARGINAL}")
 
     def take(self, stage: int, value: int, state: SubState) -> dict[str, Any]:
         place, fixed, shifts, positions = self._place, 0, [], []
@@ -151,9 +162,23 @@ class Probabilities(_Last):
     def __init__(self, name: str, texts: Sequence[str], num_clbits: int, threads: int):
         super().__init__(name, threads)
         for text in texts:
-            if len(text) != num_clbits or set(text) - set("01"):
-                raise InputError(f"{text!r} is no string of {num_clbits} bits")
+            self.check(text, num_clbits)
         self.values = dict.fromkeys(texts, 0.0)
+
+    @staticmethod
+    def check(text: str, num_clbits: int) -> None:
+        """InputError where `text` is no outcome of `num_clbits` classical bits."""
+        if len(text) == num_clbits and not set(text) - set("01"):
+            return
+        if not num_clbits:
+            raise InputError(
+                f"the probability of the outcome {text!r} is asked for; the circuit has no classical bits: measure "
+                "into some (--measure-all), or ask for a marginal of qubits"
+            )
+        raise InputError(
+            f"the probability of the outcome {text!r} is asked for; the circuit has {num_clbits} classical bits: write "
+            "0 or 1 for each, bit 0 rightmost"
+        )
 
     def take(self, stage: int, value: int, state: SubState) -> dict[str, Any]:
         found = {text: self._one(text, value, state) for text in self.values}
@@ -186,10 +211,15 @@ class Probabilities(_Last):
 
 class FinalState(_Last):
     """All amplitudes, complex64, qubit 0 least significant, into `array` of 2^num_qubits (a `numpy.memmap`, say), which
-    is zero before. A global phase is not kept. What an earlier process wrote into `array` must still be there."""
+    is zero before. A global phase is not kept. What an earlier process wrote into `array` must still be there, unless
+    `name` is another one. A memory map is on the disk before a sub-state counts as done, and is never resident with
+    more than `SLAB_BYTES`.
 
-    def __init__(self, array: np.ndarray, num_qubits: int, threads: int):
-        super().__init__("state", threads)
+    `request` raises InfeasibleError where a qubit is reset that others may be entangled with: the state is mixed then.
+    """
+
+    def __init__(self, array: np.ndarray, num_qubits: int, threads: int, name: str = "state"):
+        super().__init__(name, threads)
         if array.shape != (1 << num_qubits,) or array.dtype != np.complex64:
             raise InputError(
                 f"the final state needs a complex64 array of {1 << num_qubits} amplitudes, got {array.dtype} of shape "
@@ -197,12 +227,21 @@ class FinalState(_Last):
             )
         self._array = array
 
+    def request(self, segment: Any) -> None:
+        held = sum(1 << wire for wire, _ in segment.next.qubits if wire >= 0)
+        if int(segment.used) & ~held:
+            raise InfeasibleError(
+                "a qubit is reset at the end, so that the final state may be mixed and no vector; ask for observables, "
+                "marginals or counts, or leave the reset out"
+            )
+
     def take(self, stage: int, value: int, state: SubState) -> dict[str, Any]:
         place = self._place
         count = len(self.qubits)
         view = self._array.reshape((2,) * count)
         at: list[Any] = [0] * count
         axes = []  # positions of the axes that stay, outermost first
+        outer = 0  # how many of them lie above one slab
         for qubit in reversed(range(count)):
             wire, inverted = self.qubits[qubit]
             axis = count - 1 - qubit
@@ -211,6 +250,7 @@ class FinalState(_Last):
             elif place.local(wire):
                 at[axis] = slice(None, None, -1) if inverted else slice(None)
                 axes.append(place.position_of[wire])
+                outer += 8 << qubit >= SLAB_BYTES
             else:
                 at[axis] = int(value >> place.number(wire) & 1) ^ int(inverted)
         if not axes:
@@ -219,9 +259,15 @@ class FinalState(_Last):
         bits = len(state.re).bit_length() - 1
         order = [bits - 1 - position for position in axes]
         unused = [axis for axis in range(bits) if axis not in order]  # of states with fewer than 4 wires
-        for part, plane in (("real", state.re), ("imag", state.im)):
-            source = plane.reshape((2,) * bits).transpose(unused + order)[(0,) * len(unused)]
-            getattr(view[tuple(at)], part)[...] = source
+        target = view[tuple(at)]
+        sources = [plane.reshape((2,) * bits).transpose(unused + order)[(0,) * len(unused)]
+                   for plane in (state.re, state.im)]  # fmt: skip
+        for slab in np.ndindex((2,) * outer):
+            target.real[slab], target.imag[slab] = (source[slab] for source in sources)
+            if isinstance(self._array.base, mmap.mmap):
+                self._array.base.madvise(mmap.MADV_DONTNEED)  # which forgets nothing that is shared with a file
+        if isinstance(self._array, np.memmap):
+            self._array.flush()
         return {}
 
     def enter(self, record: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from qrex.engines.statevector.tiers.segment_run import Area, Buffers, Meter, Out
 from qrex.errors import InfeasibleError
 from qrex.store import content_key
 
-__all__ = ["TieredRun", "outcomes_needed"]
+__all__ = ["TieredRun", "outcomes_needed", "program_hash"]
 
 _FORMAT = 2  # of manifests and blocks: raised when either changes
 
@@ -65,7 +65,7 @@ class TieredRun:
         self.identity = content_key(
             "tiered",
             {
-                "format": _FORMAT, "program": _program_hash(program), "shots": shots, "seed": seed,
+                "format": _FORMAT, "program": program_hash(program), "shots": shots, "seed": seed,
                 "outputs": [output.name for output in outputs], "codec": self.plan.codec,
                 "block_bits": self.plan.block_bits, "memory": budget.memory_bytes if self.collapses else 0,
                 "stages": [stage.local for stage in self.plan.stages],
@@ -182,7 +182,8 @@ class _Halves:
         self.one += record["one"]
 
 
-def _program_hash(program: Program) -> str:
+def program_hash(program: Program) -> str:
+    """Of all that the program does."""
     digest = hashlib.sha256(repr((program.num_qubits, program.num_clbits, program.guards)).encode())
     for array in (program.opcode, program.qubit_start, program.qubits, program.param_start, program.params,
                   program.clbit, program.guard):  # fmt: skip

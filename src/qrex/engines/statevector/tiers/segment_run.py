@@ -175,6 +175,8 @@ class SegmentRun:
             begin = 0  # the first stage lived in memory
         traffic.codec_infidelity += sum(tables[number].infidelity for number in range(begin - 1) if number in tables)
         for number in range(last + 1):
+            if number == 0 and begin == 0 and resident and last > 0:
+                continue  # it is looked at again
             for output in self._outputs:
                 for record in records[number].values():
                     if output.name in record:
@@ -188,7 +190,7 @@ class SegmentRun:
             work = _Work(number, source, tables.get(number), records[number], values, weight)
             began = monotonic()
             if number == 0 and resident and work.sink is None:
-                first = self._first(work, meter)
+                first = self._first(work, meter, area)
                 if last == 0:
                     first = None
             else:
@@ -253,10 +255,13 @@ class SegmentRun:
         meter.at(0.0, 0.0)
         return {"at": [self._path, work.number, value]} | seen
 
-    def _first(self, work: _Work, meter: Meter) -> SubState:
+    def _first(self, work: _Work, meter: Meter, area: Area | None) -> SubState:
+        """The first stage in memory. What was seen of it is committed: a run that goes on later sees it no more."""
         state = SubState(self.placed[0].bits)
         work.source.load(0, state)
-        self._compute(work, 0, state, meter)
+        record = self._compute(work, 0, state, meter)
+        if area is not None and len(record) > 1:
+            area.commit(record)
         return state
 
     def _run_stage(self, work: _Work, area: Area | None, meter: Meter, traffic: Traffic) -> None:

@@ -1,0 +1,315 @@
+"""`qrex.observe` against Qiskit's state vector: in memory, in stages through the disk, stopped and gone on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, qasm2
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+import qrex
+from qrex.engines.statevector import observing
+from qrex.engines.statevector.pauli_sums import pauli_terms
+from qrex.engines.statevector.state_file import StateFile
+from qrex.engines.statevector.tiers import Budget
+from qrex.errors import InfeasibleError, InputError, StoreError
+
+
+def _tangled(num_qubits, seed=1):
+    """Entangled all over, some qubits inverted and swapped at the end, one finished at once, one idle."""
+    rng = np.random.default_rng(seed)
+    circuit = QuantumCircuit(num_qubits, name="tangled")
+    for _ in range(120):
+        first, second = rng.choice(num_qubits - 2, 2, replace=False).tolist()
+        circuit.ry(rng.uniform(0.5, 2.5), first)
+        circuit.cx(first, second)
+    circuit.ry(0.7, num_qubits - 2)
+    circuit.x([0, 3])
+    circuit.swap(1, num_qubits - 3)
+    circuit.cx(2, 4)
+    return circuit
+
+
+def _overlap(found, exact):
+    return abs(np.vdot(exact, np.asarray(found, dtype=complex)))
+
+
+def _random_sum(num_qubits, terms, seed):
+    rng = np.random.default_rng(seed)
+    labels = {"".join(rng.choice(list("IXYZ"), num_qubits, p=[0.7, 0.1, 0.1, 0.1])) for _ in range(terms)}
+    labels |= {"I" * (num_qubits - 1 - q) + "Z" + "I" * q for q in range(num_qubits)}
+    return SparsePauliOp.from_list([(label, rng.normal()) for label in sorted(labels)])
+
+
+@pytest.fixture(scope="module")
+def tangled():
+    """The circuit measured, and its exact state."""
+    circuit = _tangled(15)
+    exact = Statevector(circuit)
+    circuit.measure_all()
+    return circuit, exact
+
+
+@pytest.fixture
+def split(monkeypatch):
+    """Sub-states of 10 qubits: a memory so small holds no process."""
+
+    def small(allotment):
+        return Budget(
+            1 << 30, allotment.disk_bytes, allotment.threads, allotment.codec, sizes=((10, 10),), block_bytes=1 << 9,
+            cache=(7, 4, 5),
+        )  # fmt: skip
+
+    monkeypatch.setattr(observing, "budget_of", small)
+
+
+@pytest.mark.parametrize("codec", ["float32", "int16"])
+def test_a_state_in_stages_through_the_disk(tangled, split, codec, tmp_path):
+    circuit, exact = tangled
+    energy = _random_sum(15, 10, 3)
+    likely = format(int(np.argmax(exact.probabilities())), "015b")
+    file = tmp_path / "state.npy"
+    found = qrex.observe(
+        circuit, observables=[energy, "Z0*Z3 - 0.5*X13 + 2"], marginals=[[3, 13, 0], [14]], probabilities=[likely],
+        final_state=file, shots=500, scratch=tmp_path, codec=codec, threads=2,
+    )  # fmt: skip
+    assert found.tiers["stages"] > 2 and found.tiers["written_bytes"] > 0 and found.tiers["codec"] == codec
+    sparse = SparsePauliOp.from_sparse_list([("ZZ", [0, 3], 1), ("X", [13], -0.5), ("", [], 2)], 15)
+    answers = zip(found.expectation_values, found.expectation_errors, (energy, sparse), strict=True)
+    for value, error, operator in answers:
+        assert abs(value - exact.expectation_value(operator).real) <= error < 0.01
+    for table, qubits in zip(found.marginals, ([3, 13, 0], [14]), strict=True):
+        np.testing.assert_allclose(table, exact.probabilities(qubits), atol=found.probability_error)
+    assert found.probabilities[likely] == pytest.approx(exact.probabilities()[int(likely, 2)], rel=1e-3)
+    amplitudes = np.load(file, mmap_mode="r")
+    assert amplitudes.dtype == np.complex64 and amplitudes.shape == (1 << 15,)
+    assert 1 - _overlap(amplitudes, exact.data) ** 2 / found.norm < 1e-5
+    assert sum(found.counts.values()) == 500
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npy"]
+
+
+def test_a_state_in_memory_is_the_same(tangled, tmp_path):
+    circuit, exact = tangled
+    energy = _random_sum(15, 10, 3)
+    state = np.full(1 << 15, 7, dtype=np.complex64)
+    found = qrex.observe(circuit, observables=[energy], marginals=[[0, 3, 13]], final_state=state, memory="64MB")
+    assert found.tiers is None and found.final_state is None and found.counts == {}
+    assert found.expectation_values[0] == pytest.approx(exact.expectation_value(energy).real, abs=1e-5)
+    np.testing.assert_allclose(found.marginals[0], exact.probabilities([0, 3, 13]), atol=1e-6)
+    assert _overlap(state, exact.data) == pytest.approx(1, abs=1e-6)
+    assert found.norm == pytest.approx(1, abs=1e-5)
+
+
+def test_two_stages_take_no_disk(tmp_path):
+    circuit = QuantumCircuit(18)
+    for qubit in range(18):
+        circuit.ry(0.3 + qubit, qubit)
+        circuit.cz(qubit, (qubit + 1) % 18)
+    found = qrex.observe(circuit, observables=["Z17", "X0*X17"], memory="35MB")
+    exact = Statevector(circuit)
+    assert found.tiers["stages"] == 2 and found.tiers["disk_bytes"] == 0
+    for value, label in zip(found.expectation_values, ("Z" + "I" * 17, "X" + "I" * 16 + "X"), strict=True):
+        assert value == pytest.approx(exact.expectation_value(SparsePauliOp(label)).real, abs=1e-5)
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 5])
+def test_few_qubits_from_every_kind_of_circuit(num_qubits, tmp_path):
+    circuit = QuantumCircuit(num_qubits, num_qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(0.4 + qubit, qubit)
+    if num_qubits > 1:
+        circuit.cx(0, num_qubits - 1)
+    circuit.measure(range(num_qubits), reversed(range(num_qubits)))
+    circuit.x(0)  # after its measurement: the state has it, the outcome has not
+    path = tmp_path / "few.qasm"
+    path.write_text(qasm2.dumps(circuit))
+    (read,) = qrex.load_workload(path).circuits
+    unmeasured = circuit.copy_empty_like()
+    for item in circuit.data:
+        if item.operation.name != "measure":
+            unmeasured.append(item)
+    exact = Statevector(unmeasured)
+    outcome = "0" * num_qubits
+    wanted = exact.probabilities()[1]  # qubit 0 was inverted since
+    for given in (circuit, read, path):
+        found = qrex.observe(given, observables=[{"Z0": 1.0}], probabilities=[outcome], memory="64MB")
+        value = exact.expectation_value(SparsePauliOp("I" * (num_qubits - 1) + "Z")).real
+        assert found.expectation_values[0] == pytest.approx(value, abs=1e-6)
+        assert found.probabilities == {outcome: pytest.approx(wanted, abs=1e-6)}
+
+
+def test_more_qubits_than_any_state_has_where_they_are_idle():
+    circuit = QuantumCircuit(90, 1)
+    circuit.h(70)
+    circuit.cx(70, 2)
+    circuit.x(89)
+    circuit.measure(2, 0)
+    found = qrex.observe(circuit, observables=["X2*X70", "Z89 + Z88"], marginals=[[89, 2, 70]], probabilities=["1"])
+    assert found.expectation_values == (pytest.approx(1), pytest.approx(0))
+    np.testing.assert_allclose(found.marginals[0], [0, 0.5, 0, 0, 0, 0, 0, 0.5], atol=1e-6)
+    assert found.probabilities["1"] == pytest.approx(0.5)
+
+
+class _Stopped(Exception):
+    pass
+
+
+def test_a_stopped_run_goes_on_with_its_file(tangled, split, tmp_path):
+    circuit, exact = tangled
+    file, energy = tmp_path / "state.npy", _random_sum(15, 6, 2)
+
+    def run(progress=lambda _fraction: None):
+        return qrex.observe(
+            circuit, observables=[energy, "Z13"], marginals=[[1, 2]], final_state=file, scratch=tmp_path, threads=1,
+            progress=progress,
+        )  # fmt: skip
+
+    for limit in (0.4, 0.7, 0.95):
+
+        def stop(fraction, limit=limit):
+            if fraction > limit:
+                raise _Stopped
+
+        with pytest.raises(_Stopped):
+            run(stop)
+        assert not file.exists()
+    (part,) = (path for path in tmp_path.iterdir() if path.name.startswith(".state.npy."))
+    found = run()
+    assert found.tiers["resumed"] and file.exists() and not part.exists()
+    assert _overlap(np.load(file), exact.data) == pytest.approx(1, abs=1e-6)
+    for value, operator in zip(found.expectation_values, (energy, SparsePauliOp("I" + "Z" + "I" * 13)), strict=True):
+        assert value == pytest.approx(exact.expectation_value(operator).real, abs=1e-5)
+    np.testing.assert_allclose(found.marginals[0], exact.probabilities([1, 2]), atol=1e-6)
+
+
+def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, split, tmp_path):
+    circuit, exact = tangled
+    file = tmp_path / "state.npy"
+
+    def stop(fraction):
+        if fraction > 0.95:
+            raise _Stopped
+
+    asked = {"final_state": file, "scratch": tmp_path, "threads": 1}
+    with pytest.raises(_Stopped):
+        qrex.observe(circuit, progress=stop, **asked)
+    (part,) = tmp_path.glob(".state.npy.*")
+    part.unlink()
+    assert not qrex.observe(circuit, **asked).tiers["resumed"]
+    assert _overlap(np.load(file), exact.data) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_failed_run_in_memory_leaves_no_file(tmp_path):
+    circuit = _tangled(16)
+
+    def stop(_fraction):
+        raise _Stopped
+
+    with pytest.raises(_Stopped):
+        qrex.observe(circuit, final_state=tmp_path / "state.npy", scratch=tmp_path, progress=stop, memory="64MB")
+    with pytest.raises(InfeasibleError, match="--memory"):
+        qrex.observe(circuit, final_state=tmp_path / "state.npy", memory="1MB")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_another_process_writes_is_left_alone(tmp_path):
+    with StateFile(tmp_path / "a.npy", 3, "0123"), pytest.raises(StoreError, match="another process"):
+        StateFile(tmp_path / "a.npy", 3, "0123")
+
+
+def _one_bit(*steps):
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    for step in steps:
+        step(circuit)
+    return circuit
+
+
+def test_what_has_no_one_final_state_is_refused(tmp_path):
+    measured = _one_bit(lambda c: c.measure(0, 0), lambda c: c.h(0))
+    tested = _one_bit(lambda c: c.measure(0, 0))
+    with tested.if_test((0, 1)):
+        tested.x(1)
+    for circuit in (measured, tested):
+        with pytest.raises(InfeasibleError, match="no one final state"):
+            qrex.observe(circuit, observables=["ZZ"], memory="64MB")
+    reset = _one_bit(lambda c: c.reset(0))
+    found = qrex.observe(reset, observables=["Z0", "Z1", "Z0*Z1"], memory="64MB")
+    assert found.expectation_values == (pytest.approx(1), pytest.approx(0), pytest.approx(0))
+    with pytest.raises(InfeasibleError, match="mixed"):
+        qrex.observe(reset, final_state=tmp_path / "a.npy", memory="64MB")
+    assert list(tmp_path.iterdir()) == []
+    wide = QuantumCircuit(70)
+    wide.h(range(70))
+    with pytest.raises(InfeasibleError, match="70 qubits are in use"):
+        qrex.observe(wide, observables=["Z0"], memory="64MB")
+
+
+def test_sums_are_read_from_text_files_and_objects(tmp_path):
+    assert pauli_terms("0.5*ZZI - 1.2*IXY + ZII", 3) == (("ZZI", 0.5), ("IXY", -1.2), ("ZII", 1.0))
+    assert pauli_terms("-Z0*Z1+ .3 X4", 5) == (("IIIZZ", -1.0), ("XIIII", 0.3))
+    assert pauli_terms("1e-3*YY - 2", 2) == (("YY", 0.001), ("II", -2.0))
+    for content in ({"ZI": 0.5, "X0": -1}, [["ZI", 0.5], ["X0", -1]]):
+        path = tmp_path / "sum.json"
+        path.write_text(json.dumps(content))
+        for given in (path, str(path), content):
+            assert pauli_terms(given, 2) == (("ZI", 0.5), ("IX", -1.0))
+    assert pauli_terms(SparsePauliOp(["ZZ", "ZZ", "XI"], [1, 2, 1]), 2) == (("ZZ", 3.0), ("XI", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ZZ", "2 letters; the circuit has 3 qubits"), ("ZZA", "column 1"), ("zzz", "column 1"), ("", "nothing in it"),
+        ("Z0 + Z0", "twice"), ("Z0*Z0", "qubit 0 twice"), ("Z9", "counted from 0"), ("Z0**Z1", "column 4"),
+        ("1j*ZZZ", "column 2"), ("1e999*ZZZ", "finite"), ("Z0 +", "nothing in it"), ("Z0*2", "goes first"),
+        ("1e308*Z0 + 1e308*Z1", "add up"), ("Z" + "9" * 5000, "the coefficient|counted|within a term"),
+        ("gone.json", "No such file"), ({"ZZZ": 1j}, "finite real"), ({"ZZZ": float("nan")}, "finite real"),
+        ({"ZZZ": True}, "finite real"), ({"ZZZ": 10**400}, "finite real"), ([("ZZZ",)], "no Pauli sum"),
+        ({3: 1.0}, "was expected"), ({"Z0+Z1": 1.0}, "was expected"), ({}, "no terms"),
+        (SparsePauliOp(["ZZZ"], [1j]), "finite real"), (5, "no Pauli sum"),
+    ],
+)  # fmt: skip
+def test_what_is_no_sum_is_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        pauli_terms(given, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "not JSON"), ('{"ZZZ": 1, "ZZZ": 2}', "twice"), ('{"ZZZ": [0, 1]}', "finite real"), ("3", "no Pauli sum"),
+     ('{"ZZZ": NaN}', "finite real"), ("[" * 100_000, "not JSON")],
+)  # fmt: skip
+def test_a_file_that_holds_no_sum_is_refused(content, said, tmp_path):
+    (tmp_path / "sum.json").write_text(content)
+    with pytest.raises(InputError, match=said):
+        pauli_terms(tmp_path / "sum.json", 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"observables": "ZZ"}, "give a list"), ({"observables": [{"ZZ": 1.0}, "ZZ"]}, "twice"),
+        ({"marginals": [0, 1]}, "give a list"), ({"marginals": [[0, 0]]}, "different qubits"),
+        ({"marginals": [[2]]}, "has 2 qubits"), ({"marginals": [[]]}, "different qubits"),
+        ({"marginals": [["0"]]}, "numbers"), ({"marginals": [[0], [0]]}, "twice"),
+        ({"probabilities": ["0"]}, "no classical bits"), ({"final_state": "a.txt"}, "ends so"),
+        ({"final_state": np.zeros(3, np.complex64)}, "of 4 amplitudes"), ({"shots": -1}, "shots"),
+        ({"codec": "int4"}, "no codec"), ({"disk": "1GB"}, "no folder"), ({"scratch": "/nowhere"}, "does not exist"),
+        ({"memory": "much"}, "amount of bytes"), ({"threads": 0}, "threads"), ({"final_state": "/no/a.npy"}, "folder"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_wrongly_is_refused(asked, said):
+    with pytest.raises(InputError, match=said):
+        qrex.observe(_one_bit() if "probabilities" not in asked else QuantumCircuit(2), **asked)
+
+
+def test_a_file_is_never_written_over(tmp_path):
+    file = tmp_path / "state.npy"
+    file.write_text("mine")
+    with pytest.raises(InputError, match="exists; delete it"):
+        qrex.observe(_one_bit(), final_state=file, memory="64MB")
+    assert file.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
