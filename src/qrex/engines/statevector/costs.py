@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qrex.engines.protocol import Allotment, Cost
+from qrex.engines.statevector.tiers.plan import MOST_SPARE
 from qrex.profile import DenseWork, Profile
 
 __all__ = [
@@ -74,6 +75,8 @@ def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: All
         held = max((buffers + (stages > 3)) * size, buffers * size + min(first, 1 << work.wires))
         if held > room or stages > _MOST_STAGES:
             continue
+        if stages > 2:
+            held += min(MOST_SPARE, (room - held) // size) * size
         per_amplitude = {"float32": 8.0, "int16": 4.07, "int8": 2.07}[allotment.codec]
         disk = int(per_amplitude * (work.amplitudes + 2 * size)) if stages > 2 else 0
         if disk > (allotment.disk_bytes if allotment.scratch_dir else 0):

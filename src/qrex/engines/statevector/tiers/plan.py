@@ -17,7 +17,7 @@ from qrex import _kernels
 from qrex.errors import InfeasibleError
 from qrex.units import format_bytes, format_seconds
 
-__all__ = ["ALIGNMENT", "CODECS", "Budget", "StagePlan", "TierPlan", "plan_tiers"]
+__all__ = ["ALIGNMENT", "CODECS", "MOST_SPARE", "Budget", "StagePlan", "TierPlan", "plan_tiers"]
 
 CODECS = ("float32", "int16", "int8")
 ALIGNMENT = 4096  # bytes: what direct I/O asks for
@@ -28,7 +28,7 @@ _MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for
 _SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
 _DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
-_MOST_SPARE = 2
+MOST_SPARE = 2  # sub-states
 _HUGE_PAGE = 2 << 20  # bytes: coded blocks lie in such pages
 _TILE_BYTES = 1 << 17  # of amplitudes that are being coded, per thread
 _BYTES_PER_SHOT = 200  # uniforms, indices, counts
@@ -253,6 +253,6 @@ def _memory(
     norms = 16 * (max(sizes) // _AMPLITUDE_BYTES // 4096)
     beside = desks + norms + _FIXED_BYTES
     moving = [k for k in range(len(stages)) if reads[k] or writes[k]]
-    spare = min([_MOST_SPARE] + [(limit - beside - held[k]) // sizes[k] for k in moving]) if moving else 0
+    spare = min([MOST_SPARE] + [(limit - beside - held[k]) // sizes[k] for k in moving]) if moving else 0
     spare = max(spare, 0)
     return spare, max(bytes_ + spare * sizes[k] * (k in moving) for k, bytes_ in enumerate(held)) + beside
