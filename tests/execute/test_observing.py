@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -184,7 +187,8 @@ def test_a_stopped_run_goes_on_with_its_file(tangled, split, tmp_path):
     np.testing.assert_allclose(found.marginals[0], exact.probabilities([1, 2]), atol=1e-6)
 
 
-def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, split, tmp_path):
+@pytest.mark.parametrize("damage", [lambda part: part.unlink(), lambda part: os.truncate(part, 100_000)])
+def test_a_file_that_was_deleted_or_cut_off_meanwhile_is_written_anew(tangled, split, damage, tmp_path):
     circuit, exact = tangled
     file = tmp_path / "state.npy"
 
@@ -196,9 +200,66 @@ def test_a_file_that_was_deleted_meanwhile_is_written_anew(tangled, split, tmp_p
     with pytest.raises(_Stopped):
         qrex.observe(circuit, progress=stop, **asked)
     (part,) = tmp_path.glob(".state.npy.*")
-    part.unlink()
+    damage(part)
     assert not qrex.observe(circuit, **asked).tiers["resumed"]
     assert _overlap(np.load(file), exact.data) == pytest.approx(1, abs=1e-6)
+
+
+def test_arrays_of_every_kind_are_filled(tangled, split, tmp_path):
+    """A private memory map forgets what was written when it is told to: it must not be."""
+    circuit, exact = tangled
+    np.zeros(1 << 15, dtype=np.complex64).tofile(tmp_path / "amplitudes")
+    private = mmap.mmap(-1, 8 << 15, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for array in (
+        np.memmap(tmp_path / "amplitudes", np.complex64, "c"), np.ndarray((1 << 15,), np.complex64, buffer=private),
+        np.ones(1 << 15, dtype=np.complex64),
+    ):  # fmt: skip
+        qrex.observe(circuit, final_state=array, scratch=tmp_path, threads=1)
+        assert _overlap(array, exact.data) == pytest.approx(1, abs=1e-6)
+
+
+def test_an_array_that_cannot_take_the_state_stays_as_it_is(tangled):
+    circuit, _ = tangled
+    ones, locked = np.ones(1 << 14, dtype=np.complex64), np.ones(1 << 15, dtype=np.complex64)
+    locked.flags.writeable = False
+    for array in (ones, locked):
+        with pytest.raises(InputError, match="array"):
+            qrex.observe(circuit, final_state=array)
+        assert array.all()
+
+
+def test_wide_marginals_of_a_stopped_run_are_taken_again(tangled, split, tmp_path):
+    circuit, exact = tangled
+    qubits = list(range(12))
+
+    def stop(fraction):
+        if fraction > 0.95:
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        qrex.observe(circuit, marginals=[qubits], scratch=tmp_path, threads=1, progress=stop)
+    (manifest,) = tmp_path.glob("qrex-*/manifest")
+    assert manifest.stat().st_size < 1 << 17
+    found = qrex.observe(circuit, marginals=[qubits], scratch=tmp_path, threads=1)
+    assert found.tiers["resumed"]
+    np.testing.assert_allclose(found.marginals[0], exact.probabilities(qubits), atol=1e-6)
+
+
+def test_an_answer_is_not_lost_with_its_scratch_area(tangled, split, tmp_path):
+    circuit, exact = tangled
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def vanish(fraction):
+        if fraction > 0.95:
+            shutil.rmtree(scratch)
+            scratch.mkdir()
+
+    found = qrex.observe(circuit, observables=["Z13"], scratch=scratch, threads=1, progress=vanish)
+    assert found.expectation_values[0] == pytest.approx(
+        exact.expectation_value(SparsePauliOp("IZ" + "I" * 13)).real, abs=1e-5
+    )
+    assert "cannot remove" in found.tiers["left"]
 
 
 def test_a_failed_run_in_memory_leaves_no_file(tmp_path):

@@ -300,7 +300,9 @@ def _tiers(found: dict | None) -> str:
         if found["disk_bytes"] else "no disk"
     )  # fmt: skip
     resumed = ", resumed" if found["resumed"] else ""
-    return f"{found['stages']} stages of at most {max(found['sub_state_qubits'])} qubits in memory, {disk}{resumed}"
+    left = f"; {found['left']}" if found.get("left") else ""
+    stages = f"{found['stages']} stages of at most {max(found['sub_state_qubits'])} qubits in memory"
+    return f"{stages}, {disk}{resumed}{left}"
 
 
 def _said(row: dict) -> str:

@@ -140,15 +140,16 @@ def observe_program(
     with ExitStack() as stack:
         file = None
         if isinstance(final_state, np.ndarray):
-            final_state[...] = 0
             outputs.append(FinalState(final_state, num_qubits, threads, f"state {uuid.uuid4().hex}"))
         elif final_state is not None:
             identity = content_key("final state", {"program": program_hash(program), "codec": codec})
             file = stack.enter_context(StateFile(final_state, num_qubits, identity))
-            outputs.append(FinalState(file.array, num_qubits, threads, f"state {file.name}"))
+            outputs.append(FinalState(file.array, num_qubits, threads, f"state {file.name}", in_file=True))
             memory -= min(SLAB_BYTES, file.array.nbytes)  # so much of it is resident
         budget = budget_of(replace(allotment, memory_bytes=max(memory, 0)))
         run = TieredRun(program, budget, constants, shots=shots, seed=seed, outputs=outputs)
+        if isinstance(final_state, np.ndarray):
+            final_state[...] = 0
         if file is not None:
             file.reserve()
             file.keep = scratch is not None and len(run.plan.stages) > 1

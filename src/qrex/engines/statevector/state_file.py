@@ -12,6 +12,7 @@ import fcntl
 import glob
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from qrex.units import format_bytes
 __all__ = ["StateFile", "check_state_path"]
 
 _AMPLITUDE_BYTES = 8
+_OPENED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def check_state_path(path: str | os.PathLike[str]) -> None:
@@ -53,9 +55,12 @@ class StateFile:
         left = sorted(self.path.parent.glob(f"{glob.escape(stem)}*.part"))
         self._part = left[0] if left else self.path.parent / f"{stem}{uuid.uuid4().hex[:8]}.part"
         try:
-            self._handle = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._handle = os.open(self._part, _OPENED, 0o666)
             self.array = self._mapped(1 << num_qubits, fresh=not left)
         except OSError as error:
+            if not left:
+                with suppress(OSError):
+                    self._part.unlink(missing_ok=True)
             raise StoreError(f"cannot write '{self._part}': {error.strerror}; name another --final-state") from error
 
     def _mapped(self, amplitudes: int, *, fresh: bool) -> np.memmap:
@@ -66,15 +71,17 @@ class StateFile:
             raise StoreError(f"another process is writing '{self.path}'; wait for it, or name another file") from None
         if not fresh:
             try:
+                size = os.fstat(self._handle).st_size  # before it is mapped, which makes it as long as it should be
                 found = open_memmap(self._part, mode="r+")
-                if found.shape == (amplitudes,) and found.dtype == np.complex64:
+                whole = found.offset + found.nbytes == size
+                if whole and found.shape == (amplitudes,) and found.dtype == np.complex64:
                     return found
             except (ValueError, OSError):
                 pass  # it was stopped before its header was written
             self._part.unlink()
             os.close(self._handle)
             self._part = self._part.with_suffix("").with_suffix(f".{uuid.uuid4().hex[:8]}.part")
-            self._handle = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._handle = os.open(self._part, _OPENED, 0o666)
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return open_memmap(self._part, mode="w+", dtype=np.complex64, shape=(amplitudes,))
 

@@ -22,6 +22,7 @@ __all__ = ["SLAB_BYTES", "FinalState", "Marginal", "PauliSum", "Probabilities"]
 SLAB_BYTES = 16 << 20
 
 _MOST_MARGINAL = 20  # qubits
+_MOST_RECORDED = 8  # qubits of a marginal that a manifest takes for every sub-state
 
 
 class PauliSum:
@@ -32,6 +33,8 @@ class PauliSum:
 
     Raises InputError for other strings. Exact up to float32.
     """
+
+    recorded = True
 
     def __init__(self, name: str, terms: Sequence[tuple[str, float]], num_qubits: int, threads: int):
         for text, _ in terms:
@@ -94,6 +97,8 @@ class PauliSum:
 class _Last:
     """An output of the last stage alone, in terms of what the classical bits or qubits read."""
 
+    recorded = True
+
     def __init__(self, name: str, threads: int):
         self.name, self._threads = name, threads
         self._last, self._place = 0, Placement(0, ())
@@ -119,6 +124,7 @@ class Marginal(_Last):
         self.check(qubits, num_qubits)
         self._chosen = tuple(qubits)
         self.table = np.zeros(1 << len(qubits))
+        self.recorded = len(qubits) <= _MOST_RECORDED
 
     @staticmethod
     def check(qubits: Sequence[int], num_qubits: int) -> None:
@@ -148,9 +154,8 @@ class Marginal(_Last):
         at = np.full(len(sums), fixed)
         for k, shift in enumerate(shifts):
             at ^= (counter >> k & 1) << shift
-        record = {"at": at.tolist(), "sums": sums.tolist()}
-        self.enter(record)
-        return record
+        self.enter({"at": at, "sums": sums})
+        return {"at": at.tolist(), "sums": sums.tolist()} if self.recorded else {}
 
     def enter(self, record: Mapping[str, Any]) -> None:
         np.add.at(self.table, record["at"], record["sums"])
@@ -210,22 +215,26 @@ class Probabilities(_Last):
 
 
 class FinalState(_Last):
-    """All amplitudes, complex64, qubit 0 least significant, into `array` of 2^num_qubits (a `numpy.memmap`, say), which
-    is zero before. A global phase is not kept. What an earlier process wrote into `array` must still be there, unless
-    `name` is another one. A memory map is on the disk before a sub-state counts as done, and is never resident with
-    more than `SLAB_BYTES`.
+    """All amplitudes, complex64, qubit 0 least significant, into `array` of 2^num_qubits, which is zero before. A
+    global phase is not kept. What an earlier process wrote into `array` must still be there, unless `name` is another
+    one. With `in_file`, `array` is a memory map shared with a file: it is on the disk before a sub-state counts as
+    done, and is never resident with more than `SLAB_BYTES`.
 
     `request` raises InfeasibleError where a qubit is reset that others may be entangled with: the state is mixed then.
     """
 
-    def __init__(self, array: np.ndarray, num_qubits: int, threads: int, name: str = "state"):
+    def __init__(
+        self, array: np.ndarray, num_qubits: int, threads: int, name: str = "state", *, in_file: bool = False
+    ):  # fmt: skip
         super().__init__(name, threads)
         if array.shape != (1 << num_qubits,) or array.dtype != np.complex64:
             raise InputError(
                 f"the final state needs a complex64 array of {1 << num_qubits} amplitudes, got {array.dtype} of shape "
                 f"{array.shape}"
             )
-        self._array = array
+        if not array.flags.writeable:
+            raise InputError("the final state was to go into an array that cannot be written to; give one that can")
+        self._array, self._in_file = array, in_file
 
     def request(self, segment: Any) -> None:
         held = sum(1 << wire for wire, _ in segment.next.qubits if wire >= 0)
@@ -264,9 +273,9 @@ class FinalState(_Last):
                    for plane in (state.re, state.im)]  # fmt: skip
         for slab in np.ndindex((2,) * outer):
             target.real[slab], target.imag[slab] = (source[slab] for source in sources)
-            if isinstance(self._array.base, mmap.mmap):
+            if self._in_file:
                 self._array.base.madvise(mmap.MADV_DONTNEED)  # which forgets nothing that is shared with a file
-        if isinstance(self._array, np.memmap):
+        if self._in_file:
             self._array.flush()
         return {}
 

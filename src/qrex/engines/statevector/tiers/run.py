@@ -152,6 +152,7 @@ class _Halves:
     """Norms of the halves of a state in which a wire is 0 and 1: an `Output`."""
 
     name = "halves"
+    recorded = True
 
     def __init__(self, wire: int, threads: int):
         self._wire, self._threads = wire, threads

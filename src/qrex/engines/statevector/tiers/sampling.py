@@ -23,6 +23,7 @@ class StreamingSampler:
     """`shots` samples of the classical bits, drawn with `seed`: an `Output`."""
 
     name = "samples"
+    recorded = True
 
     def __init__(self, shots: int, seed: int, threads: int):
         self._threads = threads

@@ -16,7 +16,7 @@ from qrex.engines.statevector.tiers.outputs import Probabilities
 from qrex.engines.statevector.tiers.plan import ALIGNMENT, Budget, TierPlan
 from qrex.engines.statevector.tiers.run import TieredRun, outcomes_needed
 from qrex.engines.statevector.tiers.segment_run import Output, Traffic
-from qrex.errors import InfeasibleError
+from qrex.errors import InfeasibleError, StoreError
 from qrex.store import ScratchArea
 
 __all__ = ["budget_of", "explain_tiered", "run_in_area", "sample_tiered", "stated_infidelity", "tiers_told"]
@@ -69,7 +69,7 @@ def run_in_area(
     run: TieredRun, scratch_dir: str | None, progress: Progress, finish: Callable[[], None] = lambda: None
 ) -> Traffic:
     """`run`, with its scratch area in `scratch_dir` where it has more than one stage. The area is removed after
-    `finish`; where anything fails it stays, and the same run goes on from there."""
+    `finish`; where anything fails before, it stays, and the same run goes on from there."""
     plan, area = run.plan, None
     if scratch_dir and (len(plan.stages) > 1 or run.collapses):
         slots, slot_bytes = (plan.slots, plan.slot_bytes) if plan.slots else (1, ALIGNMENT)
@@ -78,7 +78,10 @@ def run_in_area(
         traffic = run.run(area, progress)
         finish()
         if area is not None:
-            area.remove()
+            try:
+                area.remove()
+            except StoreError as error:  # the answer is there
+                traffic.left = str(error)
     return traffic
 
 
@@ -100,4 +103,5 @@ def tiers_told(plan: TierPlan, traffic: Traffic) -> dict[str, Any]:
         "written_bytes": traffic.written_bytes,
         "resumed": traffic.resumed,
         "stage_seconds": traffic.stage_seconds,
+        "left": traffic.left,
     }

@@ -59,6 +59,8 @@ class Output(Protocol):
     """Something wanted of the final state, gathered sub-state by sub-state, in ascending order of their numbers."""
 
     name: str
+    recorded: bool
+    """Whether what `take` returns is little enough for a manifest; else a resumed run does the last stage again."""
 
     def request(self, segment: Any) -> None:
         """Called once, before the stages are planned: to ask for wires to be local together."""
@@ -85,7 +87,8 @@ class Output(Protocol):
 class Traffic:
     """What a run moved and met: bytes of state read from and written to the disk by this process, the infidelity that
     the codec was measured to bring (summed over the stages that wrote), the norm of the final state as computed,
-    whether an earlier process had done part of it, and the seconds that each stage took here."""
+    whether an earlier process had done part of it, the seconds that each stage took here, and why the scratch area is
+    still there, "" where it is not."""
 
     read_bytes: int = 0
     written_bytes: int = 0
@@ -93,6 +96,7 @@ class Traffic:
     norm: float = 1.0
     resumed: bool = False
     stage_seconds: list[float] = field(default_factory=list)
+    left: str = ""
 
 
 @dataclass(slots=True)
@@ -271,6 +275,7 @@ class SegmentRun:
         placement, plan = self.placed[work.number], self.plan
         stored = work.source if isinstance(work.source, BlockSource) else None
         count = (2 if stored else 1) + (1 if work.sink else 0) + (plan.spare if stored or work.sink else 0)
+        recorded = area is not None and all(out.recorded or not out.wants(work.number) for out in self._outputs)
         most_ahead = 1 + (plan.spare > 0) if stored else 0
         with ExitStack() as open_:
             buffers = open_.enter_context(self._buffers.lend(placement.bits, count))
@@ -318,7 +323,7 @@ class SegmentRun:
                     writing.append(writer.submit(store, value, state, record))
                 else:
                     free.put(state)
-                    if area is not None:
+                    if recorded:
                         committing.append(committer.submit(commit, value, record, []))
                 for earlier in (*writing, *committing):
                     if earlier.done():
