@@ -84,10 +84,10 @@ def test_a_circuit_beyond_every_engine_is_infeasible(qrex, constants, tmp_path, 
 def test_memory_that_would_do_is_named(qrex, constants, tmp_path):
     path = tmp_path / "volume_26.qasm"
     path.write_text(_random_circuit(26, 26))  # 2^26 amplitudes in single precision: 537 MB
-    shown = qrex("plan", path, "--memory", "400MB", "--engine", "statevector", "--json")
+    shown = qrex("plan", path, "--memory", "340MB", "--engine", "statevector", "--json")
     assert shown.code == 3 and shown.json[0]["feasible"] is False
     reason = shown.json[0]["reason"]
-    assert "(400 MB − 302 MB for its worker process = 98 MB)" in reason
+    assert "(340 MB − 302 MB for its worker process = 38 MB)" in reason
     enough = re.search(r"--memory (\S+) would do", reason).group(1)
     assert qrex("plan", path, "--memory", enough, "--engine", "statevector").code == 0
     shown = qrex("plan", path, "--memory", "300MB", "--engine", "statevector")
