@@ -18,7 +18,6 @@ import importlib.metadata
 import json
 import math
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import numpy as np
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import efficient_su2, quantum_volume
 from qiskit_aer import AerSimulator
+from tiering import most_resident
 
 from qrex import _kernels
 from qrex.circuits import Circuit
@@ -191,7 +191,7 @@ def _peak_over_state(threads: int) -> float:
 
 def _print_peak(threads: int) -> None:
     _ours(circuits(_PEAK_QUBITS)["QFT"], threads, 1000)()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(most_resident())
 
 
 def main() -> None:

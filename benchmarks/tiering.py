@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["family", "main"]
+__all__ = ["family", "main", "most_resident"]
 
 _QUBITS, _REFERENCE_QUBITS = 30, 28
 _MEMORY = 4 * 10**9  # of a process, all in
@@ -125,14 +125,14 @@ def _child(options: argparse.Namespace) -> None:
     counts = StateVectorEngine(constants).run(Job(circuit, _SHOTS, 1), allotment, lambda fraction: None)
     seconds = time.perf_counter() - began
     counted = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    peak = _most_resident()
+    peak = most_resident()
     print(json.dumps({
         "seconds": seconds, "peak_bytes": peak, "system_read_bytes": int(counted["read_bytes"]),
         "system_written_bytes": int(counted["write_bytes"]), **counts.metadata, **counts.metadata.get("tiers", {}),
     }))  # fmt: skip
 
 
-def _most_resident() -> int:
+def most_resident() -> int:
     """Bytes. Not what getrusage says: a process started by a large one has its size in that."""
     with Path("/proc/self/status").open() as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
