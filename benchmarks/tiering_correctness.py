@@ -85,6 +85,7 @@ def staged_state(circuit: QuantumCircuit, budget: Budget, folder: str | Path) ->
 
 def _compared(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
     """Largest difference of an amplitude, the global phase taken out; infidelity."""
+    found = found.astype(complex)  # sums of millions of products
     overlap = np.vdot(found, exact)
     difference = np.abs(found * (overlap / abs(overlap)) - exact).max()
     norm = np.vdot(found, found).real
