@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from qrex.engines import Allotment, Cost, Counts, Support
-from qrex.engines.asking import ask_cost, ask_support, check_counts
+from qrex.engines import Allotment, Cost, Counts, Job, Support
+from qrex.engines.asking import ask_cost, ask_explanation, ask_support, check_counts
 from qrex.errors import EngineError, EngineFaultError
 
 ROOM = Allotment(threads=1, memory_bytes=1 << 30)
@@ -105,3 +105,15 @@ def test_costs_that_cannot_be_are_refused(cost):
 def test_costs_become_plain_numbers():
     cost = ask_cost("says", Says(Cost(np.float32(1.5), np.int64(7))), None, ROOM)
     assert cost == Cost(1.5, 7) and type(cost.seconds) is float and type(cost.peak_bytes) is int
+
+
+@pytest.mark.parametrize(("explain", "said"), [(lambda job, allotment: 3, "returned 3"), (None, "explain")])
+def test_an_explanation_is_text(explain, said):
+    class Odd:
+        pass
+
+    job = Job(None, 1, 0)
+    assert ask_explanation("odd", Odd(), job, ROOM) == ""
+    Odd.explain = staticmethod(explain or (lambda job, allotment: 1 / 0))
+    with pytest.raises(EngineFaultError, match=said):
+        ask_explanation("odd", Odd(), job, ROOM)

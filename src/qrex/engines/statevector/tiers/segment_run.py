@@ -289,6 +289,7 @@ class SegmentRun:
             def load(value: int) -> SubState:
                 state = free.get()
                 if state is None:
+                    free.put(None)  # for the next one in line
                     raise CancelledError
                 work.source.load(value, state)
                 return state
