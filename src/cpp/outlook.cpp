@@ -71,6 +71,14 @@ Outline outline(const Circuit& circuit, const Outlook& outlook, std::uint64_t sh
   const auto grow = [&](int qubit) {
     if (state[qubit] != kLive) state[qubit] = kLive, ++live;
   };
+  const auto wait = [&](double half) {
+    waiting.push_back(half), held += half;
+    std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
+    if (waiting.size() <= most) return;
+    std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
+    held -= waiting.back();
+    waiting.pop_back();
+  };
   const auto see = [&] {
     out.wires = std::max(out.wires, live);
     out.amplitudes = std::max(out.amplitudes, std::ldexp(1.0, std::max(live, 4)) + held);
@@ -89,17 +97,11 @@ Outline outline(const Circuit& circuit, const Outlook& outlook, std::uint64_t sh
         out.amplitudes = std::max(out.amplitudes, 1.5 * std::ldexp(1.0, std::max(live, 4)) + held);
         --live;
         s = kEither;
-        const double half = std::ldexp(1.0, std::max(live, 4));
-        waiting.push_back(half), held += half;
-        std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
-        if (waiting.size() > most) {
-          std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
-          held -= waiting.back();
-          waiting.pop_back();
-        }
+        wait(std::ldexp(1.0, std::max(live, 4)));
       } else if (s == kLive && collapses) {  // in some branches: those where it goes on hold more
         ++out.events;
         out.amplitudes = std::max(out.amplitudes, 1.5 * std::ldexp(1.0, std::max(live, 4)) + held);
+        wait(std::ldexp(1.0, std::max(live - 1, 4)));
       }
       if (op == Op::kReset && s != kLive) s = guarded && s != 0 ? kEither : 0;
       if (op == Op::kReset && s == kLive && !collapses && !guarded) s = 0;  // its wire goes on without it

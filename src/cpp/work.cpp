@@ -1,6 +1,7 @@
 #include "work.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <random>
@@ -17,6 +18,7 @@ constexpr int kCounted = 40;  // wires
 constexpr int kLarge = 28;
 constexpr int kTiered = 24;                        // wires from which somebody may want less than all of the state at once
 constexpr int kMostOutside = 10, kMostOuter = 63;  // wires, stages
+constexpr int kPieces = 16;                        // of the rows, in which outer stages are counted
 
 // Of 2^events equally likely branches those that at least one of the shots takes.
 double branches_taken(double events, std::uint64_t shots) {
@@ -61,17 +63,22 @@ Work work(const Circuit& circuit, std::uint64_t shots, std::size_t most_rows, co
   std::mt19937_64 random(1);
   double branches = 1, events = 0;
   std::uint64_t touched = 0;
-  std::size_t row = 0;
+  std::size_t row = 0, counted = 0;
+  int pieces = 0;
+  std::array<double, kMostOutside> stages{};
   for (Lowered lowered{0, Stop::Full}; lowered.stop != Stop::End && row < std::max<std::size_t>(most_rows, 1);) {
     gates.clear();
     lowered = lower(circuit, outlook, wiring, row, std::min(kChunk, most_rows), gates);
     out.rows += branches * static_cast<double>(lowered.row - row);
-    if (row == 0 && wires >= kTiered && lowered.stop != Stop::Collapse) {
-      const double share = static_cast<double>(circuit.size()) / static_cast<double>(std::max<std::size_t>(lowered.row, 1));
+    if (wires >= kTiered && pieces < kPieces) {
+      ++pieces, counted = lowered.row;
       const std::uint64_t used = wiring.used;
-      for (int outside = 1; outside <= kMostOutside && outside < std::popcount(used); ++outside) {
-        const int found = count_outer_stages(gates, used, std::popcount(used) - outside, kMostOuter);
-        out.outer.push_back(static_cast<int>(std::ceil(std::min(found * share, 1e6))));
+      const double size = branches * std::ldexp(1.0, std::popcount(used) - wires);
+      const bool ends_early = row == 0 && lowered.stop == Stop::Collapse;  // it is written in any case
+      for (int outside = 1; outside <= kMostOutside && outside < wires; ++outside) {
+        const int found = std::popcount(used) <= wires - outside
+                              ? 1 : count_outer_stages(gates, used, wires - outside, kMostOuter);
+        stages[outside - 1] += size * (ends_early ? std::max(found, 2) : found);
       }
     }
     row = lowered.row;
@@ -102,6 +109,9 @@ Work work(const Circuit& circuit, std::uint64_t shots, std::size_t most_rows, co
     const double share = static_cast<double>(circuit.size()) / static_cast<double>(std::max<std::size_t>(row, 1));
     for (double* sum : {&out.rows, &out.gates, &out.stages, &out.narrow, &out.wide, &out.passes, &out.collapses}) *sum *= share;
   }
+  const double share = static_cast<double>(circuit.size()) / static_cast<double>(std::max<std::size_t>(counted, 1));
+  for (int outside = 1; pieces && outside <= kMostOutside && outside < wires; ++outside)
+    out.outer.push_back(static_cast<int>(std::ceil(std::min(stages[outside - 1] * share, 1e6))));
   out.branches = branches;
   out.sampled = branches * std::ldexp(1.0, layout.positions());
   return out;

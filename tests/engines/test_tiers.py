@@ -332,6 +332,61 @@ def test_outcomes_in_the_middle(seed, tmp_path):
     assert statistic < chi2.ppf(1 - 1e-6, len(both) - 1)
 
 
+def _reusing(num_qubits, outcomes, seed):
+    """Random gates between outcomes of random qubits, each of which is used again; some only in some branches."""
+    rng = np.random.default_rng(seed)
+    circuit = QuantumCircuit(num_qubits, num_qubits + 2)
+    for number in range(outcomes):
+        for _ in range(num_qubits):
+            a, b = (int(q) for q in rng.choice(num_qubits, 2, replace=False))
+            circuit.ry(float(rng.uniform(0.3, 2.8)), a)
+            circuit.cx(a, b)
+        qubit = int(rng.integers(num_qubits))
+        if rng.integers(2):
+            circuit.reset(qubit)
+        else:
+            circuit.measure(qubit, num_qubits + number % 2)
+        with circuit.if_test((num_qubits + number % 2, int(rng.integers(2)))):
+            circuit.h(int(rng.integers(num_qubits)))
+            if rng.integers(2):
+                circuit.reset(int(rng.integers(num_qubits)))
+    circuit.measure(range(num_qubits), range(num_qubits))
+    return circuit
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_outcomes_every_later_segment_fits(seed, tmp_path):
+    num_qubits, shots = 8 + seed % 4, 3000
+    circuit = _reusing(num_qubits, 4 + seed % 4, seed)
+    run, _ = _run(circuit, [], _budget(num_qubits - seed % 2, num_qubits - seed % 3 // 2 - seed % 2), tmp_path, shots=shots, seed=seed)
+    assert run.branches > 3
+    aer = AerSimulator(seed_simulator=seed)
+    expected = aer.run(transpile(circuit, aer, optimization_level=0), shots=shots).result().get_counts()
+    for pair in itertools.combinations(range(num_qubits + 2), 2):
+        found, reference = (_pair_counts(counts, pair) for counts in (run.counts, expected))
+        both = [(a, b) for a, b in zip(found, reference, strict=True) if a + b]
+        statistic = sum((a - b) ** 2 / (a + b) for a, b in both)
+        assert statistic < chi2.ppf(1 - 1e-7, max(len(both) - 1, 1)), pair
+
+
+def _pair_counts(counts, pair):
+    found = [0] * 4
+    for text, count in counts.items():
+        found[2 * int(text[-1 - pair[0]]) + int(text[-1 - pair[1]])] += count
+    return found
+
+
+def test_a_run_with_outcomes_in_the_middle_keeps_to_its_memory(tmp_path):
+    circuit = _reusing(18, 4, 5)
+    budget = Budget(42 << 20, 1 << 30, 2)
+    run, _ = _run(circuit, [], budget, tmp_path, shots=50, seed=1)
+    assert run.plan.memory_bytes <= 42 << 20
+    assert sum(run.counts.values()) == 50
+    with pytest.raises(InfeasibleError, match="scratch disk"):
+        TieredRun(flatten(circuit), Budget(42 << 20, 1 << 20, 2), CONSTANTS, shots=50)
+    assert "split by an outcome" in run.plan.explain()
+
+
 def test_a_stopped_run_with_outcomes_in_the_middle_goes_on(tmp_path):
     circuit = _feedback(11, 3)
     budget = _budget(8, 8)

@@ -12,8 +12,8 @@ is not there yet. An idle worker whose base is in the way is ended.
 
 Two limits hold a task to its part. RLIMIT_DATA makes the allocation that goes too far fail inside the task; it
 counts address space, so it allows for stacks and arenas that are reserved and never touched (`DATA_SLACK_BYTES`,
-`STACK_BYTES` for each thread). And the parent samples the resident size and kills what passes base + allotment +
-slack: memory that was reserved before the task began is not seen by the first limit.
+`STACK_BYTES` for each thread, allotted or a helper). And the parent samples the resident size and kills what passes
+base + allotment + slack: memory that was reserved before the task began is not seen by the first limit.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import resource
 
 __all__ = [
     "DATA_SLACK_BYTES",
+    "HELPER_THREADS",
     "SLACK_BYTES",
     "STACK_BYTES",
     "WORKER_BYTES",
@@ -50,6 +51,10 @@ and our own state vectors, whose arenas are reserved when the worker is warm."""
 
 STACK_BYTES = 9 * 2**20
 """Address space of one more thread: its stack, and the guard and bookkeeping around it."""
+
+HELPER_THREADS = 12
+"""The most threads that an engine starts beside those allotted, to wait for a disk: the tiers have a reader, a writer
+and a committer, and four transfers at a time in each direction."""
 
 _WANT_OF_MEMORY = ("bad_alloc", "out of memory", "cannot allocate", "unable to allocate", "insufficient memory",
                    "can't start new thread", "memory allocation")  # fmt: skip

@@ -27,6 +27,7 @@ from multiprocessing.connection import Connection
 from qrex.errors import EngineError, MemoryLimitError, QrexError
 from qrex.execute.memory import (
     DATA_SLACK_BYTES,
+    HELPER_THREADS,
     STACK_BYTES,
     data_bytes,
     own_peak_bytes,
@@ -99,7 +100,7 @@ def serve(connection: Connection, warm_ups: Sequence[Callable[[], None]]) -> Non
 def _run(place: int, grant: Grant, payload: bytes, connection: Connection) -> None:
     base = reset_own_peak()
     unlimited = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = data_bytes() + grant.memory_bytes + DATA_SLACK_BYTES + grant.threads * STACK_BYTES
+    limit = data_bytes() + grant.memory_bytes + DATA_SLACK_BYTES + (grant.threads + HELPER_THREADS) * STACK_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, unlimited[1]))
     value = error = None
     breach = False

@@ -28,7 +28,8 @@ class DenseWork:
     amplitudes, `sampled` amplitudes of final states.
 
     `outer[k]`: in how many stages the circuit runs, at most, if all but k + 1 qubits are in memory at once (see
-    `engines.statevector.tiers`); empty for small states, and where an outcome is needed in the middle.
+    `engines.statevector.tiers`); empty for small states. Where outcomes are needed in the middle, those of all branches
+    that are expected, each by its part of a whole state.
     """
 
     wires: int

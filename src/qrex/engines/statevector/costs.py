@@ -70,7 +70,7 @@ def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: All
     best: Cost | None = None
     for outside, stages in enumerate(work.outer, 1):
         size = 1 << (work.wires - outside)
-        buffers = 1 if stages == 2 else 2
+        buffers = 3 if work.collapses else 1 if stages == 2 else 2
         first = 1 << max(room - buffers * size, 1).bit_length() - 1  # the plan takes the largest first sub-state
         held = max((buffers + (stages > 3)) * size, buffers * size + min(first, 1 << work.wires))
         if held > room or stages > _MOST_STAGES:
@@ -81,7 +81,7 @@ def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: All
         disk = int(per_amplitude * (work.amplitudes + 2 * size)) if stages > 2 else 0
         if disk > (allotment.disk_bytes if allotment.scratch_dir else 0):
             continue
-        moved = 2 * (stages - 2) * per_amplitude * work.amplitudes
+        moved = 2 * max(stages - 2, 0) * per_amplitude * work.amplitudes
         arithmetic = dense_seconds(constants, work, profile.shots, profile.num_clbits, allotment.threads)
         traffic = moved / allotment.disk_bytes_per_second
         copies = stages * work.amplitudes * constants["seconds_per_amplitude_pass"] / max(allotment.threads, 1)
@@ -89,7 +89,7 @@ def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: All
             seconds=max(arithmetic + copies, traffic) + traffic / (1 << outside),
             peak_bytes=8 * held + _TIER_BYTES + _TIER_BYTES_PER_SHOT * profile.shots,
             disk_bytes=disk,
-            infidelity=min(1.0, infidelity_bound(gates) + (stages - 2) * _CODEC_INFIDELITY[allotment.codec]),
+            infidelity=min(1.0, infidelity_bound(gates) + max(stages - 2, 0) * _CODEC_INFIDELITY[allotment.codec]),
         )
         if best is None or cost.seconds < best.seconds:
             best = cost

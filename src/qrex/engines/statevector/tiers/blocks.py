@@ -221,7 +221,8 @@ class BlockSource:
         self._desks = _kernels.Desks(threads)
         self._table = kept.table
         self._bits = self._table.boundary.bits(reader)
-        self._new = [wire for wire in wires_of(used) if wire not in self._table.boundary.order]
+        old = [wire for wire in self._table.boundary.order if wire not in kept.settled]
+        self._new = [wire for wire in wires_of(used) if wire not in old]  # a settled one may be in use again
 
     def load(self, value: int, into: SubState) -> None:
         if self._new:

@@ -8,16 +8,20 @@ sub-state read, the last one written).
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from qrex import _kernels
-from qrex.errors import InfeasibleError
+from qrex.errors import EngineError, InfeasibleError
 from qrex.units import format_bytes, format_seconds
 
-__all__ = ["ALIGNMENT", "CODECS", "MOST_SPARE", "Budget", "StagePlan", "TierPlan", "plan_tiers"]
+__all__ = [
+    "ALIGNMENT", "CODECS", "MOST_SPARE", "Branches", "Budget", "StagePlan", "TierPlan", "plan_later", "plan_tiers",
+]  # fmt: skip
 
 CODECS = ("float32", "int16", "int8")
 ALIGNMENT = 4096  # bytes: what direct I/O asks for
@@ -55,6 +59,17 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Branches:
+    """Of a program in which outcomes are needed, whatever they are: the most wires of any segment, the most amplitudes
+    of all branches together, how many outcomes are needed in a branch, how many branches wait at a time."""
+
+    wires: int
+    amplitudes: float
+    outcomes: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class StagePlan:
     """`local`: mask of its wires in the sub-state. `gates` of the kernels, `cost` of them (a dense two-qubit gate is
     16), `passes` over a sub-state in memory. Seconds are modelled; bytes are exact but for blocks of zeros, which are
@@ -88,6 +103,7 @@ class TierPlan:
     stages: tuple[StagePlan, ...]
     memory_bytes: int
     seconds: float
+    outcomes: int = 0  # that are needed in the course of a branch: memory and disk are what all branches take
 
     @property
     def disk_bytes(self) -> int:
@@ -116,33 +132,40 @@ class TierPlan:
                 f"  stage {number}: {stage.gates} gates in {stage.passes} passes over {places} of {stage.bits} qubits "
                 f"({format_seconds(stage.arithmetic_seconds)}); {traffic}"
             )
+        if self.outcomes:
+            lines.append(
+                f"  then the shots are split by an outcome, and each part goes on in stages of its own: at most "
+                f"{self.outcomes} times in a row; seconds are those before the first"
+            )
         return "\n".join(lines)
 
 
 def plan_tiers(
-    segment: Any, budget: Budget, constants: Mapping[str, float], *, shots: int = 0, start: int | None = None,
-    slot_bytes: int | None = None,
+    segment: Any, budget: Budget, constants: Mapping[str, float], *, shots: int = 0,
+    branches: Branches | None = None,
 ) -> TierPlan:  # fmt: skip
-    """The plan of least modelled time for `segment` (a `_kernels.Segment`), to be sampled `shots` times.
+    """The plan of least modelled time for `segment` (a `_kernels.Segment`), which begins in |0...0>, to be sampled
+    `shots` times.
 
-    `start`: where it begins with a state on disk, the mask of the wires within its blocks, which lie in slots of
-    `slot_bytes`; by default it begins in |0...0>. Leaves `segment` planned accordingly. Raises InfeasibleError where
-    nothing fits the memory and disk of `budget`.
+    `branches`: where it ends with an outcome that is needed, what all that follows may take; then `plan_later` finds
+    a plan for each segment that follows, whatever the outcomes. Leaves `segment` planned accordingly. Raises
+    InfeasibleError where nothing fits the memory and disk of `budget`.
     """
     wires = int(segment.used).bit_count()
+    most_wires = wires if branches is None else max(wires, branches.wires)
     found: list[TierPlan] = []
     refusal = ""
     room = budget.memory_bytes - _FIXED_BYTES - _BYTES_PER_SHOT * shots
-    for first, rest in budget.sizes or _sizes(wires, room // _AMPLITUDE_BYTES, resident=start is None):
-        if wires - rest > _MOST_OUTSIDE:
-            refusal = f"{format_bytes(_AMPLITUDE_BYTES << (wires - _MOST_OUTSIDE + 1))} of memory at least"
+    for first, rest in budget.sizes or _sizes(wires, room // _AMPLITUDE_BYTES, branches is not None):
+        if most_wires - rest > _MOST_OUTSIDE:
+            refusal = f"{format_bytes(_AMPLITUDE_BYTES << (most_wires - _MOST_OUTSIDE + 1))} of memory at least"
             continue
         try:
-            stages = segment.plan(max(first, 4), max(rest, 4), start or 0)
+            stages = segment.plan(max(first, 4), max(rest, 4), 0)
         except ValueError as error:  # a gate is dense on more wires
             refusal = str(error)
             continue
-        plan = _costed(segment, stages, (first, rest), budget, constants, start is None, slot_bytes, shots)
+        plan = _costed(segment, stages, (first, rest), budget, constants, shots, branches)
         if plan is None or plan.memory_bytes > budget.memory_bytes - _BYTES_PER_SHOT * shots:
             continue
         if plan.disk_bytes <= budget.disk_bytes:
@@ -159,39 +182,58 @@ def plan_tiers(
             f"{format_bytes(max(room, 0))} are left for amplitudes, and in stages it needs {refusal or 'more memory'}: "
             "allow more with --memory or --disk, name a larger folder with --scratch, or choose --codec int16 or int8"
         )
+    if branches is not None:  # what follows is not planned yet: the larger the sub-states, the fewer stages
+        found = [plan for plan in found if plan.rest == max(plan.rest for plan in found)]
     best = min(found, key=lambda plan: (plan.seconds, plan.memory_bytes))
-    segment.plan(max(best.first, 4), max(best.rest, 4), start or 0)
+    segment.plan(max(best.first, 4), max(best.rest, 4), 0)
     return best
 
 
-def _sizes(wires: int, amplitudes: int, *, resident: bool) -> list[tuple[int, int]]:
-    """Qubits of the first sub-state and of the later ones to be tried; of the whole state alone where that fits."""
+def plan_later(
+    segment: Any, budget: Budget, constants: Mapping[str, float], before: TierPlan, start: int, shots: int
+) -> TierPlan:  # fmt: skip
+    """The plan of a segment that goes on, after an outcome, from a state on disk; `start` is the mask of the wires
+    within its blocks, `before` what `plan_tiers` found for the first segment, whose memory and disk it keeps to."""
+    stages = segment.plan(max(before.rest, 4), max(before.rest, 4), start)
+    plan = _costed(segment, stages, (before.rest, before.rest), budget, constants, shots, None, before)
+    if plan is None:
+        raise EngineError(f"the plan of the first segment does not hold for a later one: {before.explain()}")
+    return plan
+
+
+def _sizes(wires: int, amplitudes: int, branching: bool) -> list[tuple[int, int]]:
+    """Qubits of the first sub-state and of the later ones to be tried; of the whole state alone where that fits and is
+    never on disk."""
     largest = max(amplitudes, 1).bit_length() - 1
-    if largest >= wires:
+    if largest >= wires and not branching:
         return [(wires, wires)]
     sizes = []
     for rest in range(largest, max(largest - _SIZES_TRIED, _LEAST_LOCAL) - 1, -1):
         first = max(amplitudes - (1 << rest), 1).bit_length() - 1
-        tried = (first, first - 1) if resident else (rest,)
-        sizes += [(size, rest) for size in tried if size >= _LEAST_LOCAL]
+        sizes += [(min(size, wires), rest) for size in (first, first - 1) if size >= min(_LEAST_LOCAL, wires)]
     return sizes
 
 
 def _costed(
     segment: Any, stages: Sequence[tuple[int, int, float]], sizes: tuple[int, int], budget: Budget,
-    constants: Mapping[str, float], resident: bool, slot_bytes: int | None, shots: int,
+    constants: Mapping[str, float], shots: int, branches: Branches | None, before: TierPlan | None = None,
 ) -> TierPlan | None:  # fmt: skip
-    """The plan of `stages`; None where two of them share too few wires for a block."""
-    wires, last = int(segment.used).bit_count(), len(stages) - 1
+    """The plan of `stages`; None where two of them, or of those that may follow, share too few wires for a block."""
+    wires, last, resident = int(segment.used).bit_count(), len(stages) - 1, before is None
     masks = [int(local) for local, _, _ in stages]
     reads = [not resident or number >= 2 for number in range(last + 1)]
     writes = [number < last and (number >= 1 or not resident) for number in range(last + 1)]
     writes[last] = segment.collapsing >= 0
-    block_bits = _block_bits(masks[resident:], wires, budget, slot_bytes)
-    if block_bits < _LEAST_BLOCK and last > 1:
+    most = _most_block_bits(budget) if before is None else before.block_bits
+    if branches is not None:  # any two stages of any segment share so many wires, and one of them may be gone
+        most = min(most, 2 * sizes[1] - max(branches.wires, sizes[1]) - 1)
+    block_bits = min([most, wires] + [(a & b).bit_count() for a, b in pairwise(masks[resident:])])
+    if block_bits < _LEAST_BLOCK and (last > 1 or branches is not None):
         return None
-    if slot_bytes is None:
+    if before is None:
         slot_bytes = -(-_kernels.encoded_bytes(budget.codec, 1 << block_bits) // ALIGNMENT) * ALIGNMENT
+    else:
+        slot_bytes = before.slot_bytes
     state_bytes = slot_bytes << (wires - block_bits)
     planned = []
     for number, (local, gates, cost) in enumerate(stages):
@@ -217,25 +259,29 @@ def _costed(
         slots = 1 << (wires - block_bits)
         if any(r and w for r, w in zip(reads, writes, strict=True)):
             slots += 2 << max(sizes[1] - block_bits, 0)  # two are written before what they were made of is freed
-        if segment.collapsing >= 0:  # other outcomes may wait on disk: as many as there is room for
-            slots = max(slots, min(4 * slots, budget.disk_bytes // slot_bytes))
+    if branches is not None:
+        slots = math.ceil(branches.amplitudes / (1 << block_bits)) + (2 << sizes[1] - block_bits)
+        slots += 2 * (branches.waiting + 2)  # states smaller than a block, in two halves
+    elif before is not None:
+        slots = before.slots
     limit = budget.memory_bytes - _BYTES_PER_SHOT * shots
     spare, memory = _memory(planned, reads, writes, budget, slot_bytes, limit)
+    if branches is not None:  # later stages read and write
+        bits = min(sizes[1], branches.wires)
+        later = dataclasses.replace(planned[0], bits=bits)
+        memory = max(memory, _memory([later], [True], [True], budget, slot_bytes, limit)[1])
     seconds = sum(stage.seconds for stage in planned) + constants.get("fixed_seconds", 0.0)
     return TierPlan(
-        wires, *sizes, budget.codec, block_bits, slot_bytes, slots, spare, tuple(planned), memory, seconds
+        wires, *sizes, budget.codec, block_bits, slot_bytes, slots, spare, tuple(planned), memory, seconds,
+        branches.outcomes if branches is not None else 0,
     )  # fmt: skip
 
 
-def _block_bits(masks: list[int], wires: int, budget: Budget, slot_bytes: int | None) -> int:
-    """log2 of the amplitudes in a block: its wires are local both when it is written and when it is read, and what its
-    coding takes is a small part of the memory."""
-    common = min(((a & b).bit_count() for a, b in pairwise(masks)), default=wires)
+def _most_block_bits(budget: Budget) -> int:
+    """log2 of the amplitudes in the largest block: what its coding takes is a small part of the memory."""
     coded = _kernels.encoded_bytes(budget.codec, 64) / 64
-    most = (budget.block_bytes if slot_bytes is None else slot_bytes) / coded
-    if slot_bytes is None:
-        most = min(most, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads * coded))
-    return min(common, int(most).bit_length() - 1, wires)
+    most = min(budget.block_bytes, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads)) / coded
+    return int(most).bit_length() - 1
 
 
 def _memory(

@@ -19,7 +19,7 @@ import numpy as np
 from qrex import _kernels
 from qrex.circuits.program import Program
 from qrex.engines.statevector.tiers.blocks import BlockTable, KeptState, Placement, SubState
-from qrex.engines.statevector.tiers.plan import Budget, TierPlan, plan_tiers
+from qrex.engines.statevector.tiers.plan import Branches, Budget, TierPlan, plan_later, plan_tiers
 from qrex.engines.statevector.tiers.sampling import StreamingSampler
 from qrex.engines.statevector.tiers.segment_run import Area, Buffers, Meter, Output, SegmentRun, Traffic, check_norm
 from qrex.errors import InfeasibleError
@@ -60,7 +60,11 @@ class TieredRun:
             )
         for output in outputs:
             output.request(self._segment)
-        self.plan: TierPlan = plan_tiers(self._segment, budget, constants, shots=shots)
+        branches = None
+        if self.collapses:
+            wires, amplitudes, outcomes = _kernels.dense_outline(program, shots)
+            branches = Branches(wires, amplitudes, outcomes, min(outcomes, shots.bit_length()))
+        self.plan: TierPlan = plan_tiers(self._segment, budget, constants, shots=shots, branches=branches)
         self._buffers = Buffers()
         self.identity = content_key(
             "tiered",
@@ -95,10 +99,7 @@ class TieredRun:
         segment, plan, budget = self._segment, self.plan, self._budget
         if branch.start is not None:
             segment = self._program.segment(branch.cursor)
-            plan = plan_tiers(
-                segment, budget, self._constants, shots=branch.shots, start=branch.start.fixed,
-                slot_bytes=plan.slot_bytes,
-            )  # fmt: skip
+            plan = plan_later(segment, budget, self._constants, self.plan, branch.start.fixed, branch.shots)
             meter.total += sum(max(stage.seconds, 1e-9) for stage in plan.stages)
         seed = int.from_bytes(hashlib.sha256(f"{self._seed}|{branch.path}".encode()).digest()[:8], "little")
         collapsing = segment.collapsing
