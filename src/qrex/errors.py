@@ -75,8 +75,9 @@ class InfeasibleError(QrexError):
 
 
 class NoEngineError(InfeasibleError):
-    """No engine can run a circuit. `what` describes it; `reasons` and, where only memory is wanting, `needs` (bytes)
-    are by engine."""
+    """No engine can run a circuit. `what` describes it; `reasons` are by engine, and so are, where nothing else is
+    wanting, the least memory (`needs`) and the least disk (`disk_needs`) that would do, each with what there is of the
+    other, in bytes."""
 
     def __init__(
         self,
@@ -84,8 +85,10 @@ class NoEngineError(InfeasibleError):
         what: str = "",
         reasons: Mapping[str, str] = MappingProxyType({}),
         needs: Mapping[str, int] = MappingProxyType({}),
+        disk_needs: Mapping[str, int] = MappingProxyType({}),
     ):
         self.what, self.reasons, self.needs = what, dict(reasons), dict(needs)
+        self.disk_needs = dict(disk_needs)
         super().__init__(message)
 
 

@@ -132,6 +132,21 @@ def test_infeasible_says_what_would_help():
         chosen(Made("no", refusal="not Clifford"))
 
 
+def test_less_memory_or_more_disk_are_told_apart():
+    ways = (Cost(3.0, 1 << 32, disk_bytes=1 << 33), Cost(2.0, 1 << 29, disk_bytes=1 << 40))
+    with pytest.raises(NoEngineError, match=r"staged needs the least: 4\.29 GB") as refused:
+        chosen(
+            Made("staged", Cost(1.0, 1 << 33, instead=ways)), Made("other", Cost(1.0, 1 << 34)),
+            room=Allotment(2, 1 << 30, "/scratch", 1 << 34),
+        )
+    assert refused.value.needs == {"staged": 1 << 32, "other": 1 << 34}
+    assert refused.value.disk_needs == {"staged": 1 << 40}
+    assert refused.value.reasons["staged"] == (
+        "needs 8.59 GB or 4.29 GB with 8.59 GB of disk or 537 MB with 1.1 TB of disk; "
+        "1.07 GB and 17.2 GB of disk allotted"
+    )
+
+
 def test_an_engine_that_fails_when_it_is_asked_is_passed_over():
     class Raising(Made):
         def supports(self, profile):

@@ -25,6 +25,7 @@ from qrex.engines.statevector.tiers import Budget, TieredRun
 from qrex.engines.statevector.tiers.outputs import FinalState, Marginal, PauliSum, Probabilities
 from qrex.engines.statevector.tiers.segment_run import SegmentRun, check_norm
 from qrex.errors import EngineError, InfeasibleError, InputError, MemoryLimitError, StoreError
+from qrex.profile import profile_circuit
 from qrex.store import ScratchArea
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -283,14 +284,37 @@ def test_the_engine_runs_what_is_larger_than_its_memory(tmp_path):
     assert sum(found.counts.values()) == 500
     assert found.metadata["norm"] == pytest.approx(within.metadata["norm"], abs=1e-5)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(MemoryLimitError, match="--memory"):
+    with pytest.raises(MemoryLimitError, match=r"needs 101 MB .* more than 34\.2 MB of memory; 31\.5 MB of memory"):
         StateVectorEngine(CONSTANTS).run(job, Allotment(2, 30 << 20), _silent)
 
 
 def test_nothing_is_done_where_it_cannot_fit(tmp_path):
     circuit = quantum_volume(30, 30, seed=3)
-    with pytest.raises(InfeasibleError, match="scratch disk"):
+    with pytest.raises(InfeasibleError, match=r"needs 8\.62 GB of memory, or 1\.38 GB of memory with 8\.72 GB of disk"):
         TieredRun(flatten(circuit), Budget(2 << 30, 1 << 30, 2), CONSTANTS)
+
+
+@pytest.mark.parametrize("middle", [False, True])
+def test_what_is_estimated_of_a_run_in_stages_holds(middle, tmp_path):
+    circuit = quantum_volume(24, 12, seed=3)
+    if middle:
+        circuit = circuit.compose(_reusing(24, 3, 1))
+    else:
+        circuit.measure_all()
+    found = Circuit("id", "made here", "<python>", "Qiskit", circuit)
+    engine, profile = StateVectorEngine(CONSTANTS), profile_circuit(found, 500)
+    room = Allotment(2, 120 << 20, str(tmp_path), 1 << 30)
+    cost = engine.estimate(profile, room)
+    plan = TieredRun(found.program, Budget(120 << 20, 1 << 30, 2), CONSTANTS, shots=500).plan
+    assert 0 < plan.disk_bytes <= cost.disk_bytes < 1 << 30
+    assert plan.memory_bytes <= 1.1 * cost.peak_bytes and cost.peak_bytes <= room.memory_bytes
+    poor = engine.estimate(profile, Allotment(2, 120 << 20, str(tmp_path), 1 << 20))
+    assert not any(one.disk_bytes <= 1 << 20 and one.peak_bytes <= 120 << 20 for one in poor.instead)
+    disk = min(one.disk_bytes for one in poor.instead if one.peak_bytes <= 120 << 20)
+    assert engine.estimate(profile, Allotment(2, 120 << 20, str(tmp_path), disk)).disk_bytes == disk
+    TieredRun(found.program, Budget(120 << 20, disk, 2), CONSTANTS, shots=500)
+    (least,) = engine.estimate(profile, Allotment(2, 40 << 20, str(tmp_path), 1 << 30)).instead
+    assert engine.estimate(profile, Allotment(2, least.peak_bytes, str(tmp_path), 1 << 30)).disk_bytes > 0
 
 
 def _feedback(num_qubits, seed):
@@ -358,7 +382,8 @@ def _reusing(num_qubits, outcomes, seed):
 def test_whatever_the_outcomes_every_later_segment_fits(seed, tmp_path):
     num_qubits, shots = 8 + seed % 4, 3000
     circuit = _reusing(num_qubits, 4 + seed % 4, seed)
-    run, _ = _run(circuit, [], _budget(num_qubits - seed % 2, num_qubits - seed % 3 // 2 - seed % 2), tmp_path, shots=shots, seed=seed)
+    first = num_qubits - seed % 2
+    run, _ = _run(circuit, [], _budget(first, first - seed % 3 // 2), tmp_path, shots=shots, seed=seed)
     assert run.branches > 3
     aer = AerSimulator(seed_simulator=seed)
     expected = aer.run(transpile(circuit, aer, optimization_level=0), shots=shots).result().get_counts()
@@ -382,7 +407,7 @@ def test_a_run_with_outcomes_in_the_middle_keeps_to_its_memory(tmp_path):
     run, _ = _run(circuit, [], budget, tmp_path, shots=50, seed=1)
     assert run.plan.memory_bytes <= 42 << 20
     assert sum(run.counts.values()) == 50
-    with pytest.raises(InfeasibleError, match="scratch disk"):
+    with pytest.raises(InfeasibleError, match=r"7\.86 MB of disk \(float32\); 44 MB of memory and 1\.05 MB of disk"):
         TieredRun(flatten(circuit), Budget(42 << 20, 1 << 20, 2), CONSTANTS, shots=50)
     assert "split by an outcome" in run.plan.explain()
 

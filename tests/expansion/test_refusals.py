@@ -10,10 +10,11 @@ from qrex.expansion.refusals import enough_memory, refusal
 GB = 10**9
 
 
-def session(given=2 * GB, own=302_000_000, has=25 * GB):
+def session(given=2 * GB, own=302_000_000, has=25 * GB, folder="/scratch"):
     return SimpleNamespace(
-        memory_bytes=given, process_bytes=own, room_bytes=max(0, given - own), host=SimpleNamespace(memory_bytes=has)
-    )
+        memory_bytes=given, process_bytes=own, room_bytes=max(0, given - own), host=SimpleNamespace(memory_bytes=has),
+        scratch_room=(folder, 0),
+    )  # fmt: skip
 
 
 def refused(needs):
@@ -50,6 +51,14 @@ def test_an_engine_that_was_asked_for_is_not_the_only_one():
     assert refusal(session(), refused({}), "tableau", raises).endswith("; no other engine can run it either")
     told = refusal(session(), refused({"dense": 86 * GB // 10}), "dense", plan)
     assert "1.7 GB allotted (2 GB − 302 MB for its worker process = 1.7 GB); --memory 8.99GB would do; without" in told
+
+
+def test_disk_may_do_instead_of_memory():
+    lacking = NoEngineError("no engine", "30 qubits", {"dense": "needs more"}, {"dense": 4 * GB}, {"dense": 9 * GB})
+    told = refusal(session(), lacking, None, raises)
+    assert told.endswith("dense needs the least, 4 GB; --disk 9.09GB, or --memory 4.35GB would do")
+    told = refusal(session(folder=None), lacking, None, raises)
+    assert told.endswith("--disk 9.09GB with a folder for it (--scratch), or --memory 4.35GB would do")
 
 
 def test_memory_that_this_host_has_not_got_is_not_advised():

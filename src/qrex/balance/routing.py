@@ -71,6 +71,7 @@ def route(
     fitting: list[tuple[float, str, Cost]] = []
     uncertain: list[tuple[float, str, Cost]] = []
     memory_wanted: dict[str, int] = {}
+    disk_wanted: dict[str, int] = {}
     for name in sorted(engines):
         cost = _cost(name, profile, engines, allotment, refine, passed)
         if cost is None:
@@ -86,8 +87,7 @@ def route(
             uncertain.append((cost.seconds, name, cost))
             passed[name] = f"not certain to fit: {_bound(name, profile)}"
         else:
-            memory_wanted[name] = cost.peak_bytes
-            passed[name] = f"needs {format_bytes(cost.peak_bytes)}; {format_bytes(allotment.memory_bytes)} allotted"
+            _wanting(name, cost, allotment, memory_wanted, disk_wanted, passed)
     fitting.sort(key=lambda entry: entry[:2])
     uncertain.sort(key=lambda entry: entry[:2])
     if fitting:
@@ -95,7 +95,8 @@ def route(
     if uncertain:
         return _guarded(profile, engines, uncertain, passed, allotment)
     what = f"{profile.num_qubits} qubits with {profile.instructions} instructions"
-    raise NoEngineError(_why_infeasible(what, passed, memory_wanted, allotment), what, passed, memory_wanted)
+    told = _why_infeasible(what, passed, memory_wanted, allotment)
+    raise NoEngineError(told, what, passed, memory_wanted, disk_wanted)
 
 
 def _cost(name, profile, engines, allotment, refine: Refine | None, passed: dict[str, str]) -> Cost | None:
@@ -119,6 +120,24 @@ def _cost(name, profile, engines, allotment, refine: Refine | None, passed: dict
         passed[name] = str(error)
         return None
     return cost if refine is None else refine(name, cost, profile)
+
+
+def _wanting(
+    name: str, cost: Cost, allotment: Allotment, memory_wanted: dict[str, int], disk_wanted: dict[str, int],
+    passed: dict[str, str],
+) -> None:  # fmt: skip
+    """What of memory and disk an engine lacks."""
+    needs, room = [format_bytes(cost.peak_bytes)], [format_bytes(allotment.memory_bytes)]
+    memory_wanted[name] = cost.peak_bytes
+    for other in cost.instead:
+        needs.append(f"{format_bytes(other.peak_bytes)} with {format_bytes(other.disk_bytes)} of disk")
+        if other.disk_bytes <= allotment.disk_bytes:
+            memory_wanted[name] = min(memory_wanted[name], other.peak_bytes)
+        if other.peak_bytes <= allotment.memory_bytes:
+            disk_wanted[name] = min(disk_wanted.get(name, other.disk_bytes), other.disk_bytes)
+    if cost.instead:
+        room.append(f"{format_bytes(allotment.disk_bytes)} of disk")
+    passed[name] = f"needs {' or '.join(dict.fromkeys(needs))}; {' and '.join(room)} allotted"
 
 
 def _fastest(profile: Profile, engines, order, uncertain, passed: dict[str, str]) -> Route:

@@ -59,7 +59,6 @@ def command(
     """
     from qrex.cli.opening import check_all_read, check_engine, open_session
     from qrex.errors import InfeasibleError
-    from qrex.execute.memory import WORKER_BYTES
     from qrex.expansion.simulation import plan_routes
 
     check_engine(engine)
@@ -69,10 +68,11 @@ def command(
     ) as session:  # fmt: skip
         planned = plan_routes(session, session.workload.circuits, engine)
         rows = [_row(session, planned, circuit, engine) for circuit in planned.circuits]
+        process_bytes = session.process_bytes
     if as_json_flag:
         options.as_json(rows)
     else:
-        _show(rows, WORKER_BYTES)
+        _show(rows, process_bytes)
     unsure = sum(row["feasible"] is not True for row in rows)
     if unsure:
         raise InfeasibleError(
@@ -141,7 +141,7 @@ def _advice(session: Session, found: Prepared, engine: str | None) -> str:
     return f"with {name}, {enough_memory(session, least)}; a QPU, or fewer qubits, would make it feasible as well"
 
 
-def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
+def _show(rows: list[dict[str, Any]], process_bytes: int) -> None:
     """One table of all circuits, then the reasons of each."""
     from qrex.units import format_bytes, format_seconds
 
@@ -160,7 +160,9 @@ def _show(rows: list[dict[str, Any]], worker_bytes: int) -> None:
     if "bound" in remarks:
         print_wrapped("bound: what the model gives for the worst state that the structure allows; a run may stay far "
                       "below, and the model is no promise")  # fmt: skip
-    print_wrapped(f"bytes: of the engine, beside the {format_bytes(worker_bytes)} at most that a worker process holds")
+    print_wrapped(f"bytes: of the engine, beside at most {format_bytes(process_bytes)} that its worker process holds")
+    if disk:
+        print_wrapped("disk: at most; the stages say what it will be")
     for row in rows:
         click.echo()
         print_wrapped(f"{row['name']}: {row['reason']}", hanging="    ")

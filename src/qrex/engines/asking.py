@@ -57,7 +57,7 @@ def ask_cost(name: str, engine: Engine, profile: Profile, allotment: Allotment) 
     try:
         cost = said if _is_plain(said) else Cost(
             float(said.seconds), _whole(said.peak_bytes), _whole(said.disk_bytes), float(said.infidelity),
-            bool(said.upper_bound),
+            bool(said.upper_bound), said.instead,
         )  # fmt: skip
         sound = min(cost.seconds, cost.peak_bytes, cost.disk_bytes, cost.infidelity) >= 0
         sound = sound and not (math.isnan(cost.seconds) or math.isnan(cost.infidelity))

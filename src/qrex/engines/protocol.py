@@ -48,13 +48,15 @@ class Support:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Predicted cost of one run. `upper_bound`: seconds and bytes hold for the worst state that the circuit's
-    structure allows, and the run may stay far below."""
+    structure allows, and the run may stay far below. `instead`, where it does not fit its allotment: what the same
+    engine could do with less memory, or with more disk."""
 
     seconds: float
     peak_bytes: int
     disk_bytes: int = 0
     infidelity: float = 0.0
     upper_bound: bool = False
+    instead: tuple[Cost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,25 @@ def refusal(session: Session, error: InfeasibleError, engine: str | None, otherw
     if engine is not None:
         told = f"engine {engine!r} was asked for and cannot run {error.what}: {error.reasons.get(engine, error)}"
         if engine in error.needs:
-            told += f" ({_room(session)}); {enough_memory(session, error.needs[engine])}"
+            told += f" ({_room(session)}); {_enough(session, error, engine)}"
         return f"{told}; {_otherwise(otherwise)}" if session.room_bytes else told
     if error.needs:
         name, least = min(error.needs.items(), key=lambda entry: (entry[1], entry[0]))
         return (
             f"no engine can run {error.what} in {format_bytes(session.room_bytes)} ({_room(session)}); {name} needs "
-            f"the least, {format_bytes(least)}; {enough_memory(session, least)}"
+            f"the least, {format_bytes(least)}; {_enough(session, error, name)}"
         )
     return str(error)
+
+
+def _enough(session: Session, error: NoEngineError, engine: str) -> str:
+    """What of the memory or the disk would have to be more."""
+    told = enough_memory(session, error.needs[engine])
+    if engine not in error.disk_needs:
+        return told
+    disk = f"--disk {format_bytes(_ROUNDING * error.disk_needs[engine]).replace(' ', '')}"
+    where = "" if session.scratch_room[0] else " with a folder for it (--scratch)"
+    return f"{disk}{where}, or {told}"
 
 
 def enough_memory(session: Session, run_bytes: int) -> str:

@@ -9,14 +9,15 @@ held is touched and summed up once; shots are drawn and counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from qrex.engines.protocol import Allotment, Cost
-from qrex.engines.statevector.tiers.plan import MOST_SPARE
+from qrex.engines.statevector.tiers.plan import LEAST_LOCAL, MOST_SPARE, SIZES_TRIED, most_block_bytes
 from qrex.profile import DenseWork, Profile
 
 __all__ = [
-    "BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "modelled_seconds", "run_bytes",
-    "tiered_cost",
+    "BLOCK_BITS", "dense_seconds", "estimated_bytes", "infidelity_bound", "least_tiered_costs", "modelled_seconds",
+    "run_bytes", "tiered_cost",
 ]  # fmt: skip
 
 BLOCK_BITS = 15  # 2^15 amplitudes, 256 KiB: half of a common second-level cache
@@ -26,6 +27,7 @@ _TIER_BYTES = 56 << 20  # tables, buffers of the kernels and of the disk
 _TIER_BYTES_PER_SHOT = 200
 _MOST_STAGES = 1000
 _CODEC_INFIDELITY = {"float32": 0.0, "int16": 2e-9, "int8": 1e-4}  # per stage written: bounds of what was measured
+_PER_AMPLITUDE = {"float32": 8.0, "int16": 4.07, "int8": 2.07}  # bytes on disk
 _TABLE_BYTES = 4 << 20  # gates of one chunk and the coefficients of one pass
 
 
@@ -64,36 +66,99 @@ def modelled_seconds(constants: Mapping[str, float], profile: Profile, threads: 
 def tiered_cost(constants: Mapping[str, float], profile: Profile, allotment: Allotment) -> Cost | None:
     """The same for a run in stages within `allotment`'s memory and disk; None where it cannot be. Bounds on the number
     of stages make it an upper estimate; `tiers.plan_tiers` is exact, and takes longer."""
+    room = allotment.memory_bytes - _beside(profile)
+    disk = allotment.disk_bytes if allotment.scratch_dir else 0
+    costs = [
+        _staged_cost(constants, profile, allotment, outside, stages, room)
+        for outside, stages in _stage_counts(profile, room)
+        if _least_room(profile, outside, stages) <= room and _staged_disk(profile, allotment, outside, stages) <= disk
+    ]
+    if not costs:
+        return None
+    # Where outcomes are needed the plan takes the largest sub-states, else the fastest.
+    chosen = costs[0] if _work(profile).collapses else min(costs, key=lambda cost: cost.seconds)
+    return replace(chosen, disk_bytes=max(cost.disk_bytes for cost in costs))
+
+
+def least_tiered_costs(constants: Mapping[str, float], profile: Profile, allotment: Allotment) -> tuple[Cost, ...]:
+    """Where `tiered_cost` is None: the run in stages that needs the least memory, of those for which the disk is large
+    enough, and the one that needs the least disk, of those for which the memory is; where there is neither, the one
+    that needs the least memory."""
+    room = allotment.memory_bytes - _beside(profile)
+    disk = allotment.disk_bytes if allotment.scratch_dir else 0
+    options = [
+        (_least_room(profile, outside, stages), _staged_disk(profile, allotment, outside, stages), outside, stages)
+        for outside, stages in _stage_counts(profile)
+    ]
+    tried = {outside for outside, _ in _stage_counts(profile, room)}
+    for_disk = min((one for one in options if one[1] <= disk), default=None)
+    within = (one for one in options if one[0] <= room and one[2] in tried)
+    for_memory = min(within, key=lambda one: one[1], default=None)
+    if for_disk is None and for_memory is None:
+        for_disk = min(options, default=None)
+    return tuple(
+        _staged_cost(constants, profile, allotment, outside, stages, least)
+        for least, _, outside, stages in (one for one in (for_disk, for_memory) if one is not None)
+    )
+
+
+def _stage_counts(profile: Profile, room: int = 0) -> list[tuple[int, int]]:
+    """How many qubits are outside a sub-state, and in how many stages at most the circuit then runs. With `room` bytes
+    for amplitudes, those alone that the plan is sure to try."""
+    work = _work(profile)
+    least = max(LEAST_LOCAL, max(room // 8, 1).bit_length() - SIZES_TRIED)
+    return [
+        (outside, stages) for outside, stages in enumerate(work.outer, 1)
+        if stages <= _MOST_STAGES and work.wires - outside >= least
+    ]  # fmt: skip
+
+
+def _beside(profile: Profile) -> int:
+    return _TIER_BYTES + _TIER_BYTES_PER_SHOT * profile.shots
+
+
+def _buffers(work: DenseWork, stages: int) -> int:
+    return 3 if work.collapses else 1 if stages == 2 else 2
+
+
+def _least_room(profile: Profile, outside: int, stages: int) -> int:
+    """Bytes of the sub-states that are there at once; the first one may be smaller than the others."""
+    work = _work(profile)
+    buffers, size = _buffers(work, stages), 8 << work.wires - outside
+    return max((buffers + (stages > 3 and buffers < 3)) * size, buffers * size + size // 2 * (buffers < 3))
+
+
+def _staged_disk(profile: Profile, allotment: Allotment, outside: int, stages: int) -> int:
+    work = _work(profile)
+    if stages <= 2:
+        return 0
+    waiting = profile.shots.bit_length() + 2 if work.collapses else 0
+    amplitudes = work.amplitudes + (2 << work.wires - outside)
+    return int(_PER_AMPLITUDE[allotment.codec] * amplitudes + waiting * most_block_bytes(allotment.memory_bytes))
+
+
+def _staged_cost(
+    constants: Mapping[str, float], profile: Profile, allotment: Allotment, outside: int, stages: int, room: int
+) -> Cost:  # fmt: skip
+    """Of `stages` stages with `room` bytes for amplitudes."""
     work = _work(profile)
     gates = profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates
-    room = (allotment.memory_bytes - _TIER_BYTES - _TIER_BYTES_PER_SHOT * profile.shots) // 8
-    best: Cost | None = None
-    for outside, stages in enumerate(work.outer, 1):
-        size = 1 << (work.wires - outside)
-        buffers = 3 if work.collapses else 1 if stages == 2 else 2
-        first = 1 << max(room - buffers * size, 1).bit_length() - 1  # the plan takes the largest first sub-state
-        held = max((buffers + (stages > 3)) * size, buffers * size + min(first, 1 << work.wires))
-        if held > room or stages > _MOST_STAGES:
-            continue
-        if stages > 2:
-            held += min(MOST_SPARE, (room - held) // size) * size
-        per_amplitude = {"float32": 8.0, "int16": 4.07, "int8": 2.07}[allotment.codec]
-        disk = int(per_amplitude * (work.amplitudes + 2 * size)) if stages > 2 else 0
-        if disk > (allotment.disk_bytes if allotment.scratch_dir else 0):
-            continue
-        moved = 2 * max(stages - 2, 0) * per_amplitude * work.amplitudes
-        arithmetic = dense_seconds(constants, work, profile.shots, profile.num_clbits, allotment.threads)
-        traffic = moved / allotment.disk_bytes_per_second
-        copies = stages * work.amplitudes * constants["seconds_per_amplitude_pass"] / max(allotment.threads, 1)
-        cost = Cost(
-            seconds=max(arithmetic + copies, traffic) + traffic / (1 << outside),
-            peak_bytes=8 * held + _TIER_BYTES + _TIER_BYTES_PER_SHOT * profile.shots,
-            disk_bytes=disk,
-            infidelity=min(1.0, infidelity_bound(gates) + max(stages - 2, 0) * _CODEC_INFIDELITY[allotment.codec]),
-        )
-        if best is None or cost.seconds < best.seconds:
-            best = cost
-    return best
+    size, buffers = 8 << (work.wires - outside), _buffers(work, stages)
+    first = 1 << max(room - buffers * size, 1).bit_length() - 1  # the plan takes the largest first sub-state
+    held = max(_least_room(profile, outside, stages), buffers * size + min(first, 8 << work.wires))
+    if stages > 2:
+        held += min(MOST_SPARE, max(room - held, 0) // size) * size
+    moved = 2 * max(stages - 2, 0) * _PER_AMPLITUDE[allotment.codec] * work.amplitudes
+    traffic = moved / allotment.disk_bytes_per_second
+    arithmetic = dense_seconds(constants, work, profile.shots, profile.num_clbits, allotment.threads)
+    copies = stages * work.amplitudes * constants["seconds_per_amplitude_pass"] / max(allotment.threads, 1)
+    codecs = max(stages - 2, 0) * _CODEC_INFIDELITY[allotment.codec]
+    return Cost(
+        seconds=max(arithmetic + copies, traffic) + traffic / (1 << outside),
+        peak_bytes=held + _beside(profile),
+        disk_bytes=_staged_disk(profile, allotment, outside, stages),
+        infidelity=min(1.0, infidelity_bound(gates) + codecs),
+    )
 
 
 def dense_seconds(constants: Mapping[str, float], work: DenseWork, shots: int, width: int, threads: int) -> float:

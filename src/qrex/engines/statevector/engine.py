@@ -14,7 +14,14 @@ from qrex import _kernels
 from qrex.engines.constants import require_constants
 from qrex.engines.protocol import Allotment, Cost, Counts, Job, Progress, Support
 from qrex.engines.statevector.calibration import CONSTANT_NAMES, measured_constants
-from qrex.engines.statevector.costs import estimated_bytes, infidelity_bound, modelled_seconds, run_bytes, tiered_cost
+from qrex.engines.statevector.costs import (
+    estimated_bytes,
+    infidelity_bound,
+    least_tiered_costs,
+    modelled_seconds,
+    run_bytes,
+    tiered_cost,
+)  # fmt: skip
 from qrex.engines.statevector.tiers.sampling_job import explain_tiered, sample_tiered
 from qrex.errors import EngineError, InfeasibleError, MemoryLimitError
 from qrex.profile import Profile
@@ -50,14 +57,17 @@ class StateVectorEngine:
         constants = require_constants(self)
         gates = profile.one_qubit_gates + profile.two_qubit_gates + profile.many_qubit_gates
         needed = estimated_bytes(profile, allotment.threads)
+        instead: tuple[Cost, ...] = ()
         if needed > allotment.memory_bytes:
             in_stages = tiered_cost(constants, profile, allotment)
             if in_stages is not None:
                 return in_stages
+            instead = least_tiered_costs(constants, profile, allotment)
         return Cost(
             seconds=modelled_seconds(constants, profile, allotment.threads),
             peak_bytes=needed,
             infidelity=infidelity_bound(gates),
+            instead=instead,
         )
 
     def explain(self, job: Job, allotment: Allotment) -> str:

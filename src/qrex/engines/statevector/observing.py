@@ -30,6 +30,7 @@ from qrex.engines.statevector.tiers.sampling_job import budget_of, run_in_area, 
 from qrex.engines.statevector.tiers.segment_run import Output
 from qrex.errors import InfeasibleError, InputError
 from qrex.store import content_key
+from qrex.units import format_bytes
 
 __all__ = ["Observation", "Wanted", "observe_program"]
 
@@ -146,7 +147,12 @@ def observe_program(
             file = stack.enter_context(StateFile(final_state, num_qubits, identity))
             outputs.append(FinalState(file.array, num_qubits, threads, f"state {file.name}", in_file=True))
             memory -= min(SLAB_BYTES, file.array.nbytes)  # so much of it is resident
-        budget = budget_of(replace(allotment, memory_bytes=max(memory, 0)))
+        if memory <= 0:
+            raise InfeasibleError(
+                f"what is asked beside the state takes {format_bytes(allotment.memory_bytes - memory)}; "
+                f"{format_bytes(allotment.memory_bytes)} of memory may be used: allow more, or ask for fewer marginals"
+            )
+        budget = budget_of(replace(allotment, memory_bytes=memory))
         run = TieredRun(program, budget, constants, shots=shots, seed=seed, outputs=outputs)
         if isinstance(final_state, np.ndarray):
             final_state[...] = 0

@@ -20,16 +20,19 @@ from qrex.errors import EngineError, InfeasibleError
 from qrex.units import format_bytes, format_seconds
 
 __all__ = [
-    "ALIGNMENT", "CODECS", "MOST_SPARE", "Branches", "Budget", "StagePlan", "TierPlan", "plan_later", "plan_tiers",
+    "ALIGNMENT", "CODECS", "IO_THREADS", "LEAST_LOCAL", "MOST_SPARE", "SIZES_TRIED", "Branches", "Budget", "StagePlan",
+    "TierPlan", "most_block_bytes", "plan_later", "plan_tiers",
 ]  # fmt: skip
 
 CODECS = ("float32", "int16", "int8")
 ALIGNMENT = 4096  # bytes: what direct I/O asks for
+IO_THREADS = 4  # transfers at a time in each direction
 _AMPLITUDE_BYTES = 8
-_LEAST_LOCAL = 16  # wires: a smaller sub-state would be all overhead
+_MOST_BLOCK_BYTES = 4 << 20
+LEAST_LOCAL = 16  # wires: a smaller sub-state would be all overhead
 _LEAST_BLOCK = 4  # bits: a vector of amplitudes
 _MOST_OUTSIDE = 10  # qubits: beyond, no disk would hold it, and no one wait for it
-_SIZES_TRIED = 4  # below the largest sub-state that fits
+SIZES_TRIED = 4  # below the largest sub-state that fits
 _DENSE_COST = 16.0  # of a dense two-qubit gate
 _DESK_SHARE = 0.06  # of the memory, for blocks that are being coded
 MOST_SPARE = 2  # sub-states
@@ -52,9 +55,9 @@ class Budget:
     threads: int
     codec: str = "float32"
     disk_bytes_per_second: float = 1e9
-    io_threads: int = 4
+    io_threads: int = IO_THREADS
     sizes: tuple[tuple[int, int], ...] = ()
-    block_bytes: int = 4 << 20
+    block_bytes: int = _MOST_BLOCK_BYTES
     cache: tuple[int, int, int] = (15, 6, 11)
 
 
@@ -133,9 +136,10 @@ class TierPlan:
                 f"({format_seconds(stage.arithmetic_seconds)}); {traffic}"
             )
         if self.outcomes:
+            often = "once" if self.outcomes == 1 else f"at most {self.outcomes} times in a row"
             lines.append(
-                f"  then the shots are split by an outcome, and each part goes on in stages of its own: at most "
-                f"{self.outcomes} times in a row; seconds are those before the first"
+                f"  then the shots are split by an outcome, and each part goes on in stages of its own: {often}; the "
+                "seconds are those before, memory and disk are for all"
             )
         return "\n".join(lines)
 
@@ -154,39 +158,43 @@ def plan_tiers(
     wires = int(segment.used).bit_count()
     most_wires = wires if branches is None else max(wires, branches.wires)
     found: list[TierPlan] = []
-    refusal = ""
+    refused: list[TierPlan] = []
+    reason = ""
     room = budget.memory_bytes - _FIXED_BYTES - _BYTES_PER_SHOT * shots
     for first, rest in budget.sizes or _sizes(wires, room // _AMPLITUDE_BYTES, branches is not None):
         if most_wires - rest > _MOST_OUTSIDE:
-            refusal = f"{format_bytes(_AMPLITUDE_BYTES << (most_wires - _MOST_OUTSIDE + 1))} of memory at least"
             continue
         try:
             stages = segment.plan(max(first, 4), max(rest, 4), 0)
         except ValueError as error:  # a gate is dense on more wires
-            refusal = str(error)
+            reason = f": {error}"
             continue
         plan = _costed(segment, stages, (first, rest), budget, constants, shots, branches)
-        if plan is None or plan.memory_bytes > budget.memory_bytes - _BYTES_PER_SHOT * shots:
-            continue
-        if plan.disk_bytes <= budget.disk_bytes:
-            found.append(plan)
-        else:
-            refusal = (
-                f"{format_bytes(plan.disk_bytes)} of scratch disk as {budget.codec}; "
-                f"{format_bytes(budget.disk_bytes)} may be used"
-            )
+        if plan is not None:
+            fits = plan.memory_bytes + _BYTES_PER_SHOT * shots <= budget.memory_bytes
+            (found if fits and plan.disk_bytes <= budget.disk_bytes else refused).append(plan)
     if not found:
-        state = _AMPLITUDE_BYTES << wires
-        raise InfeasibleError(
-            f"a state of {wires} qubits takes {format_bytes(state)}; of {format_bytes(budget.memory_bytes)} of memory "
-            f"{format_bytes(max(room, 0))} are left for amplitudes, and in stages it needs {refusal or 'more memory'}: "
-            "allow more with --memory or --disk, name a larger folder with --scratch, or choose --codec int16 or int8"
-        )
+        raise InfeasibleError(_refusal(most_wires, budget, shots, refused, branches is not None) + reason)
     if branches is not None:  # what follows is not planned yet: the larger the sub-states, the fewer stages
         found = [plan for plan in found if plan.rest == max(plan.rest for plan in found)]
     best = min(found, key=lambda plan: (plan.seconds, plan.memory_bytes))
     segment.plan(max(best.first, 4), max(best.rest, 4), 0)
     return best
+
+
+def _refusal(wires: int, budget: Budget, shots: int, refused: Sequence[TierPlan], branching: bool) -> str:
+    """What would do instead of `budget`."""
+    beside = _FIXED_BYTES + _BYTES_PER_SHOT * shots
+    smallest = _AMPLITUDE_BYTES << max(wires - _MOST_OUTSIDE, min(LEAST_LOCAL, wires))
+    least = beside + (3 if branching else 1) * smallest
+    ways = [f"{format_bytes(beside + (_AMPLITUDE_BYTES << wires))} of memory"] if not branching else []
+    for plan in sorted(refused, key=lambda plan: plan.disk_bytes)[:1]:
+        needed = f"{format_bytes(plan.memory_bytes + _BYTES_PER_SHOT * shots)} of memory"
+        ways.append(f"{needed} with {format_bytes(plan.disk_bytes)} of disk ({budget.codec})")
+    if not refused and budget.memory_bytes < least < beside + (_AMPLITUDE_BYTES << wires):
+        ways.append(f"in stages more than {format_bytes(least)} of memory")
+    room = f"{format_bytes(budget.memory_bytes)} of memory and {format_bytes(budget.disk_bytes)} of disk may be used"
+    return f"a state of {wires} qubits needs {', or '.join(ways) or 'more'}; {room}"
 
 
 def plan_later(
@@ -208,9 +216,9 @@ def _sizes(wires: int, amplitudes: int, branching: bool) -> list[tuple[int, int]
     if largest >= wires and not branching:
         return [(wires, wires)]
     sizes = []
-    for rest in range(largest, max(largest - _SIZES_TRIED, _LEAST_LOCAL) - 1, -1):
+    for rest in range(largest, max(largest - SIZES_TRIED, LEAST_LOCAL) - 1, -1):
         first = max(amplitudes - (1 << rest), 1).bit_length() - 1
-        sizes += [(min(size, wires), rest) for size in (first, first - 1) if size >= min(_LEAST_LOCAL, wires)]
+        sizes += [(min(size, wires), rest) for size in (first, first - 1) if size >= min(LEAST_LOCAL, wires)]
     return sizes
 
 
@@ -261,7 +269,7 @@ def _costed(
             slots += 2 << max(sizes[1] - block_bits, 0)  # two are written before what they were made of is freed
     if branches is not None:
         slots = math.ceil(branches.amplitudes / (1 << block_bits)) + (2 << sizes[1] - block_bits)
-        slots += 2 * (branches.waiting + 2)  # states smaller than a block, in two halves
+        slots += branches.waiting + 2  # some may be smaller than a block
     elif before is not None:
         slots = before.slots
     limit = budget.memory_bytes - _BYTES_PER_SHOT * shots
@@ -277,10 +285,15 @@ def _costed(
     )  # fmt: skip
 
 
+def most_block_bytes(memory_bytes: int, io_threads: int = IO_THREADS) -> int:
+    """Of the largest block on disk: what its coding takes is a small part of the memory."""
+    return min(_MOST_BLOCK_BYTES, int(_DESK_SHARE * memory_bytes / (2 * io_threads)))
+
+
 def _most_block_bits(budget: Budget) -> int:
-    """log2 of the amplitudes in the largest block: what its coding takes is a small part of the memory."""
+    """log2 of the amplitudes in the largest block."""
     coded = _kernels.encoded_bytes(budget.codec, 64) / 64
-    most = min(budget.block_bytes, _DESK_SHARE * budget.memory_bytes / (2 * budget.io_threads)) / coded
+    most = min(budget.block_bytes, most_block_bytes(budget.memory_bytes, budget.io_threads)) / coded
     return int(most).bit_length() - 1
 
 
