@@ -15,7 +15,7 @@ __all__ = ["format_bytes", "format_seconds", "parse_bytes", "parse_seconds"]
 
 _BYTES = {"": 1, "b": 1} | {
     prefix + suffix: base**power
-    for power, letter in enumerate("kmgtp", start=1)
+    for power, letter in enumerate("kmgtpe", start=1)
     for prefix, base in ((letter, 1000), (letter + "i", 1024))
     for suffix in ("", "b")
 }

@@ -329,6 +329,7 @@ def test_sums_are_read_from_text_files_and_objects(tmp_path):
         ("1j*ZZZ", "column 2"), ("1e999*ZZZ", "finite"), ("Z0 +", "nothing in it"), ("Z0*2", "goes first"),
         ("1e308*Z0 + 1e308*Z1", "add up"), ("Z" + "9" * 5000, "the coefficient|counted|within a term"),
         ("gone.json", "No such file"), ({"ZZZ": 1j}, "finite real"), ({"ZZZ": float("nan")}, "finite real"),
+        ("Z٣", "column"), ("٣*Z0", "column 1"),
         ({"ZZZ": True}, "finite real"), ({"ZZZ": 10**400}, "finite real"), ([("ZZZ",)], "no Pauli sum"),
         ({3: 1.0}, "was expected"), ({"Z0+Z1": 1.0}, "was expected"), ({}, "no terms"),
         (SparsePauliOp(["ZZZ"], [1j]), "finite real"), (5, "no Pauli sum"),
@@ -374,3 +375,36 @@ def test_a_file_is_never_written_over(tmp_path):
     with pytest.raises(InputError, match="exists; delete it"):
         qrex.observe(_one_bit(), final_state=file, memory="64MB")
     assert file.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("none", ["", 5, b"/tmp", "\0", [1]])
+def test_what_is_no_path_is_refused(none, tmp_path):
+    with pytest.raises(InputError, match="given as"):
+        qrex.observe(_one_bit(), scratch=none, memory="64MB")
+    with pytest.raises(InputError, match="given as"):
+        qrex.observe(_one_bit(), final_state=none, memory="64MB")
+
+
+def test_one_circuit_at_a_time_and_no_more_memory_than_there_is(tmp_path):
+    with pytest.raises(InputError, match="one at a time"):
+        qrex.observe([_one_bit(), _one_bit()])
+    with pytest.raises(InfeasibleError, match="this host has"):
+        qrex.observe(_one_bit(), memory="10EB")
+    with pytest.raises(InfeasibleError, match="ask for fewer marginals"):
+        qrex.observe(_one_bit(), marginals=[[0]], memory=100)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is no folder; name one"):
+        qrex.observe(_one_bit(), scratch=tmp_path / "file")
+
+
+def test_shots_alone_are_had_of_a_circuit_with_outcomes_in_the_middle():
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((0, 1)):
+        circuit.x(1)
+    circuit.measure(1, 1)
+    found = qrex.observe(circuit, shots=200, memory="64MB", progress=None)
+    assert set(found.counts) == {"00", "11"} and sum(found.counts.values()) == 200
+    with pytest.raises(InfeasibleError, match="ask for shots alone"):
+        qrex.observe(circuit, shots=200, memory="64MB", probabilities=["00"])

@@ -272,9 +272,40 @@ def test_what_is_deleted_while_it_is_read_is_told(folder):
             list(blocks)
 
 
+def test_what_is_no_state_is_refused(tmp_path):
+    with SnapshotStore(tmp_path / "s", limit_bytes="1MB") as store:
+        state = _state(3, 1)
+        for none in ([1, 0], None, 5, "ab", (state.real,), (state.real, [0] * 8)):
+            with pytest.raises(InputError, match="give an array of complex64"):
+                store.save("s", none)
+        store.save("s", state)
+        sealed = np.zeros(8, np.complex64)
+        sealed.flags.writeable = False
+        for none in (sealed, [0] * 8, (np.zeros(8, np.float32),)):
+            with pytest.raises(InputError):
+                store.restore("s", out=none)
+        with pytest.raises(InputError, match="blocks"):
+            store.save("s", state, block_bits="2")
+        with pytest.raises(InputError, match="convert it"):
+            store.save_array("a", [1, 2])
+        with pytest.raises(InputError, match="give a str"):
+            store.save_text("t", 5)
+        assert store.versions("s") == [1]
+
+
+def test_a_closed_store_says_so(tmp_path):
+    store = SnapshotStore(tmp_path / "s")
+    store.close()
+    store.close()
+    for use in (lambda: store.save("s", _state(3, 1)), lambda: store.restore("s"), store.usage, store.damage):
+        with pytest.raises(StoreError, match="were closed; open them again"):
+            use()
+
+
 def test_somebody_elses_files_are_refused_and_left_alone(tmp_path):
-    with pytest.raises(StoreError, match="is none; name another"):
-        SnapshotStore("")
+    for none in ("", 5, b"/tmp", "\0", None):
+        with pytest.raises(InputError, match="the folder of snapshots is given as"):
+            SnapshotStore(none)
     (tmp_path / "file").write_text("theirs")
     with pytest.raises(StoreError, match="kept in a folder"):
         SnapshotStore(tmp_path / "file")

@@ -100,7 +100,7 @@ def command(
         _recorded(session, engine, asked) as rows,
     ):  # fmt: skip
         if asked:
-            rows += [_asked(session, circuit) | row for circuit, row in observed(session, asked)]
+            rows += [_asked(session, circuit) | _predicted(None) | row for circuit, row in observed(session, asked)]
         else:
             rows += _simulate(session, None if forced_qpu else engine)
             rows += _run_on_qpu(session)
@@ -187,16 +187,16 @@ def _tell_unfinished(session: Session, rows: list[dict[str, Any]]) -> None:
     from qrex.store import stale_areas
     from qrex.units import format_bytes
 
-    if all(row["outcome"] == "ran" for row in rows):
-        return
+    if all(row["outcome"] == "ran" and row.get("kept") for row in rows):
+        return  # nothing was run
     folder, _ = session.scratch_room
     left = [area for area in stale_areas(folder) if area.disk_bytes >= _TOLD_BYTES] if folder else []
     if left:
         total = format_bytes(sum(area.disk_bytes for area in left))
         names = ", ".join(str(area.path) for area in left)
         session.tell(
-            f"runs that were stopped left {total} on the disk, from which the same command goes on: {names}; delete "
-            "what is not wanted"
+            f"runs that were stopped left {total} on the disk, from which the command that was stopped goes on: "
+            f"{names}; delete what is not wanted"
         )
 
 

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +19,10 @@ from qrex.circuits.program import Program
 from qrex.engines import Allotment
 from qrex.engines.statevector.observing import Observation, Wanted, observe_program
 from qrex.engines.statevector.tiers import CODECS
-from qrex.errors import InputError
+from qrex.errors import InfeasibleError, InputError
 from qrex.platform import probe_host
-from qrex.units import parse_bytes
+from qrex.store.paths import path_from
+from qrex.units import format_bytes, parse_bytes
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -49,7 +49,7 @@ def observe(
     disk: int | str | None = None,
     codec: str = "float32",
     threads: int | None = None,
-    progress: Callable[[float], None] = lambda _fraction: None,
+    progress: Callable[[float], None] | None = None,
 ) -> Observation:  # fmt: skip
     """Run `circuit` as a state vector, in this process, and observe its state before the final measurements.
 
@@ -89,14 +89,20 @@ def observe(
     wanted = Wanted.of(given.num_qubits, bits, observables, marginals, probabilities)
     allotment = _allotment(memory, scratch, disk, codec, threads)
     return observe_program(
-        given.program, given.num_qubits, wanted, allotment, {}, progress, shots=shots, seed=seed,
+        given.program, given.num_qubits, wanted, allotment, {}, progress or _silent, shots=shots, seed=seed,
         final_state=final_state,
     )  # fmt: skip
+
+
+def _silent(_fraction: float) -> None:
+    return
 
 
 def _loaded(circuit: QuantumCircuit | str | os.PathLike[str]) -> Circuit:
     from qrex.circuits import load_workload
 
+    if isinstance(circuit, list | tuple):
+        raise InputError(f"{len(circuit)} circuits are given; observe one at a time")
     circuits = load_workload(circuit, strict=True).circuits
     if len(circuits) != 1:
         raise InputError(f"{os.fspath(circuit)!r} has {len(circuits)} circuits; observe one at a time")
@@ -107,18 +113,24 @@ def _allotment(
     memory: int | str | None, scratch: str | os.PathLike[str] | None, disk: int | str | None, codec: str,
     threads: int | None,
 ) -> Allotment:  # fmt: skip
-    host = probe_host(measure=False) if memory is None or threads is None else None
-    memory_bytes = int(_MEMORY_SHARE * host.memory_available_bytes) if memory is None and host else _size(memory)
-    threads = threads or (host.cores if host else 1)
+    host = probe_host(measure=False)
+    memory_bytes = int(_MEMORY_SHARE * host.memory_available_bytes) if memory is None else _size(memory)
+    if memory_bytes > host.memory_bytes:
+        raise InfeasibleError(
+            f"asked to use {format_bytes(memory_bytes)} of memory; this host has {format_bytes(host.memory_bytes)}"
+        )
+    threads = threads or host.cores
     if scratch is None:
         if disk is not None:
             raise InputError(f"disk is {disk!r} and no folder is given; name one with scratch")
         return Allotment(threads, memory_bytes, codec=codec)
-    if not Path(scratch).is_dir():
-        raise InputError(f"the scratch folder '{scratch}' does not exist; make it, or name another")
+    folder = path_from(scratch, "the scratch folder")
+    if not folder.is_dir():
+        what = "is no folder; name one" if folder.exists() else "does not exist; make it, or name another"
+        raise InputError(f"the scratch folder '{folder}' {what}")
     free = shutil.disk_usage(scratch).free
     return Allotment(
-        threads, memory_bytes, os.fspath(scratch), int(_DISK_SHARE * free) if disk is None else _size(disk), codec=codec
+        threads, memory_bytes, str(folder), int(_DISK_SHARE * free) if disk is None else _size(disk), codec=codec
     )
 
 

@@ -131,7 +131,8 @@ class Session:
     def scratch_dir(self) -> str | None:
         folder = self.settings.scratch_dir or self.platform.limits.scratch_dir
         if folder is not None and not Path(folder).is_dir():
-            raise InputError(f"the scratch folder {folder!r} does not exist; make it, or name another with --scratch")
+            what = "is no folder; name one" if Path(folder).exists() else "does not exist; make it, or name another"
+            raise InputError(f"the scratch folder {folder!r} {what} with --scratch")
         return folder
 
     @cached_property

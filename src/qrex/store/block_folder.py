@@ -24,12 +24,23 @@ from qrex.errors import InputError, StoreError
 from qrex.store.block_file import HEADER_BYTES, BlockFile, Holes
 from qrex.store.block_index import BlockIndex
 from qrex.store.block_record import ZEROS, Place, Record, content_of, digest_of, packed, root_of, unpacked
-from qrex.units import format_bytes
+from qrex.store.paths import path_from
+from qrex.units import format_bytes, parse_bytes
 
 __all__ = ["BlockFolder"]
 
 _IDS_PER_QUERY = 500  # SQLite takes 999 values at least
 _RECORD = "id, name, version, kind, created_at, metadata, form, new_bytes, content, root"
+
+
+class _Closed:
+    """In place of the index of a folder that was closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getattr__(self, _name: str) -> Any:
+        raise StoreError(f"the snapshots in {self._path} were closed; open them again")
 
 
 class BlockFolder:
@@ -38,14 +49,15 @@ class BlockFolder:
     Raises StoreError where it is somebody else's, was written by a newer qrex, or a part of it is missing.
     """
 
-    def __init__(self, path: str | Path, limit_bytes: int | None = None) -> None:
-        self.path, self.limit_bytes = Path(path), limit_bytes
-        if str(path) == "" or (self.path.exists() and not self.path.is_dir()):
+    def __init__(self, path: str | Path, limit_bytes: int | str | None = None) -> None:
+        self.path = path_from(path, "the folder of snapshots")
+        self.limit_bytes = None if limit_bytes is None else parse_bytes(limit_bytes)
+        if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"snapshots are kept in a folder; {str(path)!r} is none; name another")
         index, blocks = self.path / "index.db", self.path / "blocks.bin"
         if blocks.exists() and blocks.stat().st_size and not index.exists():
             raise StoreError(f"{blocks} is there without its index {index}; bring that back, or name another folder")
-        self._index = BlockIndex(index)
+        self._index: Any = BlockIndex(index)
         try:
             used = bool(self._index.rows("SELECT 1 FROM blocks LIMIT 1"))
             self._file = BlockFile(blocks, self._index.identity, make=not used)
@@ -55,8 +67,11 @@ class BlockFolder:
         self._index.tidy(self._trim)
 
     def close(self) -> None:
+        if isinstance(self._index, _Closed):
+            return
         self._index.close()
         self._file.close()
+        self._index = _Closed(self.path)
 
     # Writing -----------------------------------------------------------------------------------------
 

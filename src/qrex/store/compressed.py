@@ -22,6 +22,8 @@ _LEVEL = 6
 
 def array_shape_of(array: np.ndarray) -> dict[str, Any]:
     """What `array_from_pieces` needs to know. Raises InputError where elements are no plain numbers or booleans."""
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"asked to keep {type(array).__name__} as an array; convert it with numpy.asarray")
     if array.dtype.kind not in "?biufc":
         raise InputError(f"asked to keep an array of {array.dtype}; booleans and numbers can be kept: convert it")
     return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": array.nbytes}

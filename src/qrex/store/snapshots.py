@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any, overload
 
@@ -58,7 +59,7 @@ class SnapshotStore:
     codecs or states are not what they must be.
     """
 
-    def __init__(self, folder: str | Path, *, limit_bytes: int | None = None) -> None:
+    def __init__(self, folder: str | Path, *, limit_bytes: int | str | None = None) -> None:
         self._folder = BlockFolder(folder, limit_bytes)
 
     def __enter__(self) -> SnapshotStore:
@@ -87,14 +88,14 @@ class SnapshotStore:
         parts as two float32 arrays; a memory map will do. `metadata` is anything JSON can hold: the program's id, say,
         and the step.
         """
-        re, im = (state.real, state.imag) if isinstance(state, np.ndarray) else state
+        re, im = _planes(state, f"to be saved as {name!r}")
         if isinstance(state, np.ndarray) and state.dtype != np.complex64:
             raise InputError(f"asked to save a state of {state.dtype}; it must be complex64: convert it with .astype")
         qubits = int(re.size).bit_length() - 1
         if re.ndim != 1 or re.shape != im.shape or re.size != 1 << max(qubits, 0):
             raise InputError(f"asked to save {re.shape} amplitudes as {name!r}; a state is one row of 2^n of them")
         bits = default_block_bits(qubits) if block_bits is None else block_bits
-        step = 1 << max(bits, 0)
+        step = 1 << max(bits, 0) if isinstance(bits, Integral) else 1
         parts = ((re[at : at + step], im[at : at + step]) for at in range(0, re.size, step))
         return self.save_blocks(name, qubits, parts, codec=codec, metadata=metadata, block_bits=bits)
 
@@ -116,7 +117,8 @@ class SnapshotStore:
         bits = default_block_bits(qubits) if block_bits is None else block_bits
         if codec not in CODECS:
             raise InputError(f"asked for the codec {codec!r}; there are {', '.join(CODECS)}")
-        if not 0 <= qubits <= MOST_QUBITS or not 0 <= bits <= qubits:
+        whole = isinstance(qubits, Integral) and isinstance(bits, Integral)
+        if not whole or not 0 <= qubits <= MOST_QUBITS or not 0 <= bits <= qubits:
             raise InputError(
                 f"asked to save {qubits} qubits in blocks of 2^{bits} amplitudes; there may be up to {MOST_QUBITS} "
                 "qubits, and blocks no larger than the state"
@@ -178,13 +180,14 @@ class SnapshotStore:
         snapshot = self.snapshot(name, version)
         size, step = 1 << snapshot.qubits, 1 << snapshot.block_bits
         target = np.empty(size, np.complex64) if out is None else out
-        planes = (target.real, target.imag) if isinstance(target, np.ndarray) else target
+        planes = _planes(target, "to restore into")
         kinds = [target.dtype, np.complex64] if isinstance(target, np.ndarray) else [planes[0].dtype, planes[1].dtype]
         wanted = np.complex64 if isinstance(target, np.ndarray) else np.float32
-        if any(plane.shape != (size,) for plane in planes) or any(kind != wanted for kind in kinds):
+        fits = all(plane.shape == (size,) and plane.flags.writeable for plane in planes)
+        if not fits or any(kind != wanted for kind in kinds):
             raise InputError(
                 f"{name!r} version {snapshot.version} has {size} amplitudes; `out` must be that many in complex64, or "
-                "two arrays of float32"
+                "two arrays of float32, that can be written to"
             )
         for number, (re, im) in enumerate(self.blocks(name, snapshot.version)):
             planes[0][number * step : (number + 1) * step] = re
@@ -216,6 +219,8 @@ class SnapshotStore:
 
     def save_text(self, name: str, text: str, *, metadata: Any = None) -> int:
         """Keep a text, such as an error model, as the next version of `name`. Returns the version."""
+        if not isinstance(text, str):
+            raise InputError(f"asked to keep {type(text).__name__} as the text {name!r}; give a str")
         try:
             form = {"bytes": len(text.encode())}
         except UnicodeEncodeError as error:
@@ -270,6 +275,19 @@ class SnapshotStore:
         if record.kind != kind:
             raise InputError(f"asked for the {kind} {name!r}; {record} is kept: read it with {_READ_WITH[record.kind]}")
         return record
+
+
+def _planes(state: Any, what: str) -> Planes:
+    """Real and imaginary parts. Raises InputError where `state` is neither an array nor two."""
+    if isinstance(state, np.ndarray):
+        return state.real, state.imag
+    pair = isinstance(state, tuple | list) and len(state) == 2
+    if not pair or not all(isinstance(part, np.ndarray) for part in state):
+        raise InputError(
+            f"the state {what} is a {type(state).__name__}; give an array of complex64, or its real and imaginary "
+            "parts as two arrays of float32"
+        )
+    return state[0], state[1]
 
 
 def _all_there(pieces: Iterable[bytes | None]) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ Terms = tuple[tuple[str, float], ...]
 """(string, coefficient): one letter of I, X, Y, Z per qubit, qubit 0 rightmost."""
 
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<letter>[IXYZ])(?P<qubit>\d{1,9})|(?P<string>[IXYZ]+)(?!\w)|"
+    r"(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<letter>[IXYZ])(?P<qubit>[0-9]{1,9})|(?P<string>[IXYZ]+)(?!\w)|"
     r"(?P<mark>[+*-])"
 )
 _FORMS = 'write "0.5*ZZI - XYZ" (a letter of I, X, Y, Z per qubit, qubit 0 rightmost) or "0.5*Z1*Z2 - X0"'

@@ -20,6 +20,7 @@ from numpy.lib.format import open_memmap
 
 from qrex.errors import InfeasibleError, InputError, StoreError
 from qrex.store.blocks import NO_ROOM
+from qrex.store.paths import path_from
 from qrex.units import format_bytes
 
 __all__ = ["StateFile", "check_state_path"]
@@ -30,7 +31,7 @@ _OPENED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 def check_state_path(path: str | os.PathLike[str]) -> None:
     """InputError where no state can be written to `path`, or something is there already."""
-    target = Path(path)
+    target = path_from(path, "the file of the final state")
     if target.suffix != ".npy":
         raise InputError(f"the final state is written as .npy and was to go to '{target}'; name a file that ends so")
     if os.path.lexists(target):

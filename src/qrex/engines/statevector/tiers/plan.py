@@ -236,7 +236,7 @@ def _costed(
     if branches is not None:  # any two stages of any segment share so many wires, and one of them may be gone
         most = min(most, 2 * sizes[1] - max(branches.wires, sizes[1]) - 1)
     block_bits = min([most, wires] + [(a & b).bit_count() for a, b in pairwise(masks[resident:])])
-    if block_bits < _LEAST_BLOCK and (last > 1 or branches is not None):
+    if block_bits < _LEAST_BLOCK and (last > 1 or (branches is not None and sizes[1] < branches.wires)):
         return None
     if before is None:
         slot_bytes = -(-_kernels.encoded_bytes(budget.codec, 1 << block_bits) // ALIGNMENT) * ALIGNMENT
@@ -268,15 +268,15 @@ def _costed(
         if any(r and w for r, w in zip(reads, writes, strict=True)):
             slots += 2 << max(sizes[1] - block_bits, 0)  # two are written before what they were made of is freed
     if branches is not None:
-        slots = math.ceil(branches.amplitudes / (1 << block_bits)) + (2 << sizes[1] - block_bits)
+        largest = min(sizes[1], branches.wires)
+        slots = math.ceil(branches.amplitudes / (1 << block_bits)) + (2 << max(largest - block_bits, 0))
         slots += branches.waiting + 2  # some may be smaller than a block
     elif before is not None:
         slots = before.slots
     limit = budget.memory_bytes - _BYTES_PER_SHOT * shots
     spare, memory = _memory(planned, reads, writes, budget, slot_bytes, limit)
     if branches is not None:  # later stages read and write
-        bits = min(sizes[1], branches.wires)
-        later = dataclasses.replace(planned[0], bits=bits)
+        later = dataclasses.replace(planned[0], bits=min(sizes[1], branches.wires))
         memory = max(memory, _memory([later], [True], [True], budget, slot_bytes, limit)[1])
     seconds = sum(stage.seconds for stage in planned) + constants.get("fixed_seconds", 0.0)
     return TierPlan(

@@ -56,7 +56,7 @@ class TieredRun:
         if self.collapses and outputs:
             raise InfeasibleError(
                 "the outcome of a measurement or a reset is needed in the middle of the circuit, so that there is no "
-                "one final state; ask for counts alone"
+                "one final state; ask for shots alone"
             )
         for output in outputs:
             output.request(self._segment)
