@@ -81,7 +81,7 @@ def _comparison(memory: int, value: Mapping[str, Any], seed: int) -> Comparison:
 def _details(memory: int, value: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
     tiers = value["tiers"]
     return {
-        "memory given": format_bytes(memory),
+        "memory given": f"{format_bytes(memory)}, chosen so that the state is {_RATIO} times as large",
         "memory that the run added to its process": format_bytes(payload["peak_bytes"]),
         "state": format_bytes(_BYTES << _QUBITS),
         "stages": tiers["stages"],
