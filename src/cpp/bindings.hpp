@@ -13,5 +13,6 @@ void bind_dense(nanobind::module_& m);
 void bind_stim_text(nanobind::module_& m);
 void bind_codecs(nanobind::module_& m);
 void bind_tiers(nanobind::module_& m);
+void bind_twin(nanobind::module_& m);
 
 }  // namespace qrex

@@ -173,4 +173,5 @@ NB_MODULE(_kernels, m) {
   qrex::bind_stim_text(m);
   qrex::bind_codecs(m);
   qrex::bind_tiers(m);
+  qrex::bind_twin(m);
 }
