@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_every_key_reaches_its_field():
         rep_delay = "100us"
         job_overhead = 2
         max_shots = 20000
+        [qpu.noise]
+        memory = true
+        t2_star_ratio = 0.5
+        parity_khz = 2
+        zz_khz = 5.5
+        coherent_share = 0
+        drift_khz = 1
+        drift_us = 50
         [[qpu]]
         import = "package.module:Device"
         options = { source = "hardware" }
@@ -75,6 +84,8 @@ def test_every_key_reaches_its_field():
     assert (first.name, first.spec, first.max_shots) == ("A", "fake_manila", 20000)
     assert first.rep_delay_seconds == pytest.approx(1e-4)
     assert first.job_overhead_seconds == 2.0
+    assert dataclasses.astuple(first.noise) == pytest.approx((0.5, 2e3, 5.5e3, 0.0, 1e3, 50e-6))
+    assert second.noise is third.noise is None
     assert (second.kind, second.name) == ("import", "package.module:Device")
     assert (third.kind, third.spec, third.options["instance"]) == ("live", "ibm_somewhere", "crn")
 
@@ -92,6 +103,12 @@ def test_every_key_reaches_its_field():
         ("[[qpu]]\nimport = 'no colon'", ["package.module:Name"]),
         ("[[qpu]]\nlive = ''", ["qpu[1].live is empty"]),
         ("qpu = 3", ["[[qpu]]"]),
+        ("[[qpu]]\nfake = 'fake_manila'\nnoise = { zz_khz = 4 }", ["qpu[1].noise.zz_khz", "memory = true"]),
+        ("[[qpu]]\nfake = 'fake_manila'\nnoise = { memory = 1 }", ["qpu[1].noise.memory", "true or false"]),
+        ("[[qpu]]\nlive = 'x'\nnoise = { memory = true }", ["simulated devices", "leave it out"]),
+        ("[[qpu]]\nfake = 'fake_manila'\nnoise = { memory = true, t2_star_ratio = 0 }", ["above 0 to 1"]),
+        ("[[qpu]]\nfake = 'fake_manila'\nnoise = { memory = true, zz_khz = nan }", ["noise.zz_khz", "from 0"]),
+        ("[[qpu]]\nfake = 'fake_manila'\nnoise = { memory = true, t1_us = 3 }", ["noise.t1_us"]),
         ("[host]\ncores = '4'", ["host.cores", "whole number"]),
         ("[host]\ncores = true", ["host.cores", "whole number"]),
         ("[host]\ncores = 0", ["at least 1"]),

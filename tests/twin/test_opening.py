@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 
+import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.primitives import BackendSamplerV2
@@ -13,7 +14,7 @@ from qiskit_ibm_runtime import SamplerV2
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 from qrex.errors import InputError, PlatformError
-from qrex.platform import QpuDescription, load_platform
+from qrex.platform import NoiseAssumptions, QpuDescription, load_platform
 from qrex.twin import open_qpu
 from qrex.twin.qpu import calibration_hash
 
@@ -116,11 +117,50 @@ def test_bits_outside_registers_and_too_many_shots_are_refused(qpu):
 def test_the_calibration_id_hears_every_number():
     target = FakeManilaV2().target
     before = calibration_hash(target)
+    with_memory = calibration_hash(target, NoiseAssumptions())
+    assert before != with_memory != calibration_hash(target, NoiseAssumptions(zz_hz=1e3))
     assert before == calibration_hash(FakeManilaV2().target)
     properties = target["cx"][(0, 1)]
     properties.error = properties.error * 1.01
     target.update_instruction_properties("cx", (0, 1), properties)
     assert calibration_hash(target) != before
+
+
+def test_a_twin_with_memory_says_so_and_answers():
+    plain = open_qpu(QpuDescription("m", "fake", "fake_manila"))
+    twin = open_qpu(QpuDescription("m", "fake", "fake_manila", noise=NoiseAssumptions()))
+    assert "no memory" in plain.noise_description and "with memory" in twin.noise_description
+    assert plain.calibration_id != twin.calibration_id and plain.backend.parameters is None
+    assert twin.backend.parameters.origins["T2*"] == "assumed: 0.6 of T2"
+    # |+> on neighbours for 6 us: ZZ and the static detuning turn the phase, T2 alone would leave most of it.
+    circuit = QuantumCircuit(5, 1)
+    for qubit in (0, 1):
+        circuit.rz(np.pi / 2, qubit)
+        circuit.sx(qubit)
+        circuit.rz(np.pi / 2, qubit)
+        circuit.delay(6000, qubit, unit="ns")
+    circuit.barrier(0, 1)
+    circuit.rz(np.pi / 2, 0)
+    circuit.sx(0)
+    circuit.rz(np.pi / 2, 0)
+    circuit.measure(0, 0)
+    (kept,), (turned,) = plain.run([circuit], 2000, 1), twin.run([circuit], 2000, 1)
+    assert min(kept.values()) < 300 < min(turned.values())
+    assert twin.run([circuit], 2000, 1) == [turned]
+
+
+def test_a_worker_opens_the_same_twin():
+    from qrex.execute.jobs import open_qpu_once
+
+    description = QpuDescription("m", "fake", "fake_manila", noise=NoiseAssumptions(parity_hz=3e3))
+    assert open_qpu_once(description).calibration_id == open_qpu(description).calibration_id
+    assert open_qpu_once(description).backend.parameters.parity_rad_per_s[0] == pytest.approx(2 * np.pi * 3e3)
+
+
+def test_a_device_that_answers_by_itself_takes_no_noise():
+    description = QpuDescription("aer", "import", "qiskit_aer:AerSimulator", noise=NoiseAssumptions())
+    with pytest.raises(PlatformError, match="answers by itself"):
+        open_qpu(description)
 
 
 GENERIC = GenericBackendV2(num_qubits=3, seed=1)

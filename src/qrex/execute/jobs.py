@@ -19,7 +19,7 @@ from qrex.engines import Allotment, Job
 from qrex.errors import InfeasibleError
 from qrex.execute.task import WarmUp
 from qrex.measure.batch import MeasureProtocol
-from qrex.platform import QpuDescription
+from qrex.platform import NoiseAssumptions, QpuDescription
 from qrex.profile import profile_circuit
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class DeviceRequest:
 def _opened(description: str):
     from qrex.twin import open_qpu
 
-    return open_qpu(QpuDescription(**json.loads(description)))
+    fields = json.loads(description)
+    noise = fields.pop("noise", None)
+    return open_qpu(QpuDescription(**fields, noise=None if noise is None else NoiseAssumptions(**noise)))
 
 
 def open_qpu_once(description: QpuDescription):

@@ -6,7 +6,7 @@ In: this computer, a TOML file. Out: `Host`, `Platform`. Importing this room loa
 
 from __future__ import annotations
 
-from qrex.platform.description import Gpu, Host, HostLimits, Platform, QpuDescription, QpuKind
+from qrex.platform.description import Gpu, Host, HostLimits, NoiseAssumptions, Platform, QpuDescription, QpuKind
 from qrex.platform.file_systems import MEMORY_FILE_SYSTEMS, file_system_of
 from qrex.platform.files import DEFAULT_QPU, load_platform, parse_platform
 from qrex.platform.host import host_from_dict, host_to_dict, probe_host
@@ -18,6 +18,7 @@ __all__ = [
     "Gpu",
     "Host",
     "HostLimits",
+    "NoiseAssumptions",
     "Platform",
     "QpuDescription",
     "QpuKind",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from qrex.evidence import Measurement
 
-__all__ = ["Gpu", "Host", "HostLimits", "Platform", "QpuDescription", "QpuKind"]
+__all__ = ["Gpu", "Host", "HostLimits", "NoiseAssumptions", "Platform", "QpuDescription", "QpuKind"]
 
 QpuKind = Literal["fake", "import", "live"]
 
@@ -53,6 +53,24 @@ class HostLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseAssumptions:
+    """What no calibration snapshot says, as the twin of a device assumes it.
+
+    `t2_star_ratio`: T2* over T2. `parity_hz`: shift of a qubit's frequency by its charge parity, plus or minus.
+    `zz_hz`: ZZ of links for which none is reported; None takes what devices with the same kind of gate report.
+    `coherent_share`: of the gate error that T1 and T2 do not explain, the part that is an over-rotation. `drift_hz`:
+    standard deviation of a detuning that changes within a shot, correlated over `drift_seconds`.
+    """
+
+    t2_star_ratio: float = 0.6
+    parity_hz: float = 1e3
+    zz_hz: float | None = None
+    coherent_share: float = 0.2
+    drift_hz: float = 0.0
+    drift_seconds: float = 100e-6
+
+
+@dataclass(frozen=True, slots=True)
 class QpuDescription:
     """A QPU as a platform file names it. `twin` opens it.
 
@@ -67,6 +85,7 @@ class QpuDescription:
     job_overhead_seconds: float = 0.0
     max_shots: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)  # instance, channel of a live device
+    noise: NoiseAssumptions | None = None  # None: a simulated device without memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the nearest key or name that exists.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qrex.errors import InputError, PlatformError
-from qrex.platform.description import HostLimits, Platform, QpuDescription, QpuKind
+from qrex.platform.description import HostLimits, NoiseAssumptions, Platform, QpuDescription, QpuKind
 from qrex.platform.names import fake_backend_names, nearest, normalize_fake_name
 from qrex.units import parse_bytes, parse_seconds
 
@@ -24,7 +25,8 @@ DEFAULT_QPU = "fake_guadalupe"
 
 _TOP_KEYS = ("name", "host", "qpu")
 _HOST_KEYS = ("cores", "memory", "scratch_dir", "scratch")
-_QPU_KEYS = ("name", "fake", "import", "live", "rep_delay", "job_overhead", "max_shots", "options")
+_QPU_KEYS = ("name", "fake", "import", "live", "rep_delay", "job_overhead", "max_shots", "options", "noise")
+_NOISE_KEYS = ("memory", "t2_star_ratio", "parity_khz", "zz_khz", "coherent_share", "drift_khz", "drift_us")
 _LIVE_OPTIONS = ("instance", "channel", "account")
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -107,7 +109,7 @@ def _take(data: Mapping[str, Any], key: str, kind: type, origin: str, where: str
         return default
     value = data[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        want = {str: "text in quotes", int: "a whole number", dict: "a table"}[kind]
+        want = {str: "text in quotes", int: "a whole number", dict: "a table", bool: "true or false"}[kind]
         raise PlatformError(f"{origin}: {where}{key} is {value!r} ({type(value).__name__}); write {want}")
     return value
 
@@ -174,4 +176,39 @@ def _qpu(table: Mapping[str, Any], index: int, origin: str) -> QpuDescription:
         job_overhead_seconds=_quantity(table, "job_overhead", parse_seconds, origin, where) or 0.0,
         max_shots=_positive(table, "max_shots", origin, where),
         options=options,
+        noise=_noise(_take(table, "noise", dict, origin, where, {}), kind, origin, where + "noise."),
     )
+
+
+def _noise(table: Mapping[str, Any], kind: QpuKind, origin: str, where: str) -> NoiseAssumptions | None:
+    """What a twin with memory assumes; None where no memory is asked for."""
+    _refuse_unknown(table, _NOISE_KEYS, origin, where)
+    if table and kind == "live":
+        raise PlatformError(f"{origin}: {where[:-1]} is of simulated devices; a live one has its own: leave it out")
+    memory = _take(table, "memory", bool, origin, where, False)
+    if not memory:
+        if others := sorted(set(table) - {"memory"}):
+            raise PlatformError(f"{origin}: {where}{others[0]} means nothing without memory = true; add that line")
+        return None
+    plain = NoiseAssumptions()
+    zz_khz = _number(table, "zz_khz", None, math.inf, origin, where)
+    return NoiseAssumptions(
+        t2_star_ratio=_number(table, "t2_star_ratio", plain.t2_star_ratio, 1.0, origin, where),
+        parity_hz=1e3 * _number(table, "parity_khz", plain.parity_hz / 1e3, math.inf, origin, where),
+        zz_hz=None if zz_khz is None else 1e3 * zz_khz,
+        coherent_share=_number(table, "coherent_share", plain.coherent_share, 1.0, origin, where),
+        drift_hz=1e3 * _number(table, "drift_khz", plain.drift_hz / 1e3, math.inf, origin, where),
+        drift_seconds=1e-6 * _number(table, "drift_us", plain.drift_seconds * 1e6, math.inf, origin, where),
+    )
+
+
+def _number(table: Mapping[str, Any], key: str, default: Any, most: float, origin: str, where: str) -> Any:
+    value = table.get(key, default)
+    if value is None:
+        return None
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+    least_is_open = key in ("t2_star_ratio", "drift_us")
+    if not sound or not math.isfinite(value) or (least_is_open and value == 0):
+        span = f"{'above' if least_is_open else 'from'} 0" + (f" to {most:g}" if math.isfinite(most) else "")
+        raise PlatformError(f"{origin}: {where}{key} is {value!r}; write a number {span}")
+    return float(value)

@@ -24,7 +24,10 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qiskit.transpiler import Target
 
 from qrex.errors import InputError
-from qrex.twin.noise import NOISE_DESCRIPTION, DeviceNoise
+from qrex.platform import NoiseAssumptions
+from qrex.twin.memory import is_static, sample_with_memory
+from qrex.twin.noise import MEMORY_DESCRIPTION, NOISE_DESCRIPTION, DeviceNoise
+from qrex.twin.parameters import TwinParameters, read_parameters
 from qrex.twin.sampling import sample_circuit
 
 __all__ = ["SimulatedJob", "SimulatedQpu"]
@@ -48,11 +51,9 @@ class SimulatedJob(JobV1):
 
 
 class SimulatedQpu(BackendV2):
-    """`calibrated` as a device that answers. `simulation_seconds` adds up the host time of all runs."""
+    """`calibrated` as a device that answers: with memory where `assumed` says what its calibration does not."""
 
-    noise_description = NOISE_DESCRIPTION
-
-    def __init__(self, calibrated: BackendV2):
+    def __init__(self, calibrated: BackendV2, assumed: NoiseAssumptions | None = None):
         super().__init__(
             name=calibrated.name,
             description=f"simulated from the calibration of {calibrated.name}",
@@ -60,6 +61,16 @@ class SimulatedQpu(BackendV2):
         )
         self._calibrated = calibrated
         self._noise = DeviceNoise(calibrated)
+        self._parameters = None if assumed is None else read_parameters(calibrated, assumed, self._noise)
+
+    @property
+    def noise_description(self) -> str:
+        return NOISE_DESCRIPTION if self._parameters is None else MEMORY_DESCRIPTION
+
+    @property
+    def parameters(self) -> TwinParameters | None:
+        """What the noise with memory is made of; None for a device without."""
+        return self._parameters
 
     @property
     def target(self) -> Target:
@@ -111,11 +122,19 @@ class SimulatedQpu(BackendV2):
         for circuit in circuits:
             self._check(circuit)
         begin = time.perf_counter()
-        workers = max(1, min(len(circuits), len(os.sched_getaffinity(0))))
+        cores = len(os.sched_getaffinity(0))
+        workers = max(1, min(len(circuits), cores))
+        threads = max(1, cores // workers)
 
         def sample(index: int) -> ExperimentResult:
-            bits = sample_circuit(circuits[index], self._noise, shots, (seed, index))
-            return _experiment(circuits[index], bits, shots, seed, memory)
+            circuit = circuits[index]
+            if self._parameters is not None and is_static(circuit):
+                bits = sample_with_memory(
+                    circuit, self._noise, self._parameters, shots, (seed, index), threads=threads
+                ).bits
+            else:
+                bits = sample_circuit(circuit, self._noise, shots, (seed, index))
+            return _experiment(circuit, bits, shots, seed, memory)
 
         with ThreadPoolExecutor(workers) as pool:
             experiments = list(pool.map(sample, range(len(circuits))))

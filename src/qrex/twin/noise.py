@@ -30,13 +30,20 @@ from qrex.twin.channels import (
     unitary_channel,
 )
 
-__all__ = ["NOISE_DESCRIPTION", "DeviceNoise", "delay_seconds"]
+__all__ = ["MEMORY_DESCRIPTION", "NOISE_DESCRIPTION", "DeviceNoise", "delay_seconds"]
 
 NOISE_DESCRIPTION = (
     "simulated from the calibration: depolarizing plus T1/T2 relaxation on every gate (together the "
     "calibrated average gate error, or relaxation alone where that exceeds it), T1/T2 relaxation on explicit "
     "delays, independent readout flips; "
     "no memory, no ZZ or other crosstalk, no coherent error, no leakage, no reset or preparation error"
+)
+
+MEMORY_DESCRIPTION = (
+    "simulated from the calibration, with memory: T1, white dephasing, a static detuning and the sign of the charge "
+    "parity new in every shot, ZZ between all neighbours whether driven or not, over-rotation and depolarizing on "
+    "every gate, independent readout flips; no leakage, no reset or preparation error; circuits in which an outcome "
+    "decides what follows are run without memory"
 )
 
 _PER_SECOND = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12}

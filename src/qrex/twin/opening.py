@@ -15,7 +15,6 @@ from qiskit.providers import BackendV2
 from qrex.errors import PlatformError
 from qrex.platform import QpuDescription, fake_backend_names, nearest, normalize_fake_name
 from qrex.twin.backend import SimulatedQpu
-from qrex.twin.noise import NOISE_DESCRIPTION
 from qrex.twin.qpu import Qpu, make_qpu
 
 __all__ = ["open_qpu"]
@@ -28,12 +27,15 @@ def open_qpu(description: QpuDescription, *, service: Callable[..., Any] | None 
     means `QiskitRuntimeService`. Raises `PlatformError` that says what exists and what to do.
     """
     if description.kind == "fake":
-        backend = SimulatedQpu(_fake_backend(description.spec))
-        return make_qpu(description, backend, "simulated", NOISE_DESCRIPTION)
+        backend = SimulatedQpu(_fake_backend(description.spec), description.noise)
+        return make_qpu(description, backend, "simulated", backend.noise_description)
     if description.kind == "import":
         backend = _imported_backend(description.spec)
         if _only_calibrated(backend):
-            return make_qpu(description, SimulatedQpu(backend), "simulated", NOISE_DESCRIPTION)
+            simulated = SimulatedQpu(backend, description.noise)
+            return make_qpu(description, simulated, "simulated", simulated.noise_description)
+        if description.noise is not None:
+            raise PlatformError(f"{description.spec} answers by itself: leave out the noise that the platform gives it")
         source = description.options.get("source", "simulated")
         if source not in ("simulated", "hardware"):
             raise PlatformError(f"{description.spec}: source {source!r} must be 'simulated' or 'hardware'")

@@ -6,6 +6,7 @@ same SamplerV2 of qiskit-ibm-runtime (local mode for a simulated one); only `sou
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from qrex.errors import InputError
-from qrex.platform import QpuDescription
+from qrex.platform import NoiseAssumptions, QpuDescription
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -138,8 +139,9 @@ class Qpu:
         return float(seconds) if isinstance(seconds, (int, float)) else None
 
 
-def calibration_hash(target: Target) -> str:
-    """Sixteen hexadecimal digits over every error and duration in `target` and its T1 and T2."""
+def calibration_hash(target: Target, assumed: NoiseAssumptions | None = None) -> str:
+    """Sixteen hexadecimal digits over every error and duration in `target`, its T1 and T2, and what is assumed
+    beside them."""
     gates = {
         f"{name}{list(qubits)}": [properties.error, properties.duration]
         for name in sorted(target.operation_names)
@@ -147,7 +149,8 @@ def calibration_hash(target: Target) -> str:
         if qubits is not None and properties is not None
     }
     times = [[getattr(q, "t1", None), getattr(q, "t2", None)] for q in target.qubit_properties or ()]
-    text = json.dumps([target.num_qubits, target.dt, gates, times], sort_keys=True)
+    parts = [target.num_qubits, target.dt, gates, times]
+    text = json.dumps(parts if assumed is None else [*parts, dataclasses.asdict(assumed)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -168,7 +171,7 @@ def make_qpu(
         name=description.name,
         backend=backend,
         source=source,
-        calibration_id=calibration_hash(backend.target),
+        calibration_id=calibration_hash(backend.target, description.noise),
         calibration_date=date.isoformat() if hasattr(date, "isoformat") else date,
         rep_delay_seconds=_DEFAULT_REP_DELAY_SECONDS if rep_delay is None else float(rep_delay),
         job_overhead_seconds=description.job_overhead_seconds,
