@@ -16,7 +16,7 @@ constexpr double kPhaseCost = 4, kDiagonalCost = 10;
 constexpr std::size_t kChunk = 8192;
 constexpr int kCounted = 40;  // wires
 constexpr int kLarge = 28;
-constexpr int kTiered = 24;                        // wires from which somebody may want less than all of the state at once
+constexpr int kTiered = 20;                        // wires from which somebody may want less than all of the state at once
 constexpr int kMostOutside = 10, kMostOuter = 63;  // wires, stages
 constexpr int kPieces = 16;                        // of the rows, in which outer stages are counted
 

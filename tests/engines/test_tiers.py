@@ -401,6 +401,15 @@ def _pair_counts(counts, pair):
     return found
 
 
+def test_what_is_stated_of_a_branch_counts_all_of_its_segments(tmp_path):
+    circuit = _reusing(10, 4, 6)
+    run, traffic = _run(circuit, [], _budget(9, 9, codec="int8"), tmp_path, shots=40, seed=2)
+    first = sum(stage.gates for stage in run.plan.stages)
+    assert run.branches > 2 and run.gates > 2 * first
+    # Of one path through the outcomes: a handful of writes, not those of all branches.
+    assert 0 < traffic.codec_infidelity < 20 * 1.4e-4
+
+
 def test_a_run_with_outcomes_in_the_middle_keeps_to_its_memory(tmp_path):
     circuit = _reusing(18, 4, 5)
     budget = Budget(42 << 20, 1 << 30, 2)

@@ -408,3 +408,12 @@ def test_shots_alone_are_had_of_a_circuit_with_outcomes_in_the_middle():
     assert set(found.counts) == {"00", "11"} and sum(found.counts.values()) == 200
     with pytest.raises(InfeasibleError, match="ask for shots alone"):
         qrex.observe(circuit, shots=200, memory="64MB", probabilities=["00"])
+
+
+def test_nothing_asked_is_an_error():
+    with pytest.raises(InputError, match="nothing is asked"):
+        qrex.observe(_one_bit(), memory="64MB")
+    with pytest.raises(InputError, match="progress is 3"):
+        qrex.observe(_one_bit(), shots=1, progress=3)
+    with pytest.raises(InfeasibleError, match="may be used"):
+        qrex.observe(_tangled(16), shots=10, memory="1MB")

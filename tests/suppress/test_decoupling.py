@@ -152,3 +152,48 @@ def test_an_unknown_sequence_is_refused_with_the_known_ones():
     compiled = compile_baseline(staircase(3), backend, seed=0)
     with pytest.raises(InputError, match="XX, XY4, XY8"):
         decouple(compiled, backend, "UDD")
+
+
+def test_staggered_pulses_undo_zz_between_neighbours():
+    """Two neighbours idle together: aligned pulses leave all of their ZZ, staggered ones next to nothing."""
+    backend = FakeManilaV2()
+    dt = backend.target.dt
+    qc = QuantumCircuit(5, 2)
+    qc.h([0, 1])
+    qc.barrier(0, 1)
+    qc.delay(8000, [0, 1])
+    qc.barrier(0, 1)
+    qc.h([0, 1])
+    qc.measure([0, 1], [0, 1])
+    before = compile_baseline(qc, backend, seed=2)
+    strength = 2 * math.pi * 90e3  # rad/s
+
+    def zz_left(circuit):
+        """Phase between neighbours after all delays, the flips by pulses counted."""
+        flips, clock, turns = {}, {}, {}
+        for one in circuit.data:
+            places = [circuit.find_bit(bit).index for bit in one.qubits]
+            if one.name == "delay":
+                begin = clock.get(places[0], 0)
+                clock[places[0]] = begin + one.operation.duration
+                sign = -1 if flips.get(places[0], 0) % 2 else 1
+                turns.setdefault(places[0], []).append((begin, clock[places[0]], sign))
+            elif one.name in ("x", "sx"):
+                flips[places[0]] = flips.get(places[0], 0) + (one.name == "x")
+                pulse = round(backend.target[one.name][tuple(places)].duration / dt)
+                clock[places[0]] = clock.get(places[0], 0) + pulse
+        read = [circuit.find_bit(one.qubits[0]).index for one in circuit.data if one.name == "measure"]
+        left, right = (turns[place] for place in read)
+        shared = sum(
+            max(0, min(a_end, b_end) - max(a_begin, b_begin)) * a * b
+            for a_begin, a_end, a in left for b_begin, b_end, b in right
+        )  # fmt: skip
+        return strength * dt * shared
+
+    plain = abs(zz_left(before.circuit))
+    assert plain == pytest.approx(strength * dt * 8000, rel=0.05)
+    assert abs(zz_left(decouple(before, backend, "XX").compiled.circuit)) > 0.8 * plain
+    for sequence in ("XX-staggered", "XY4-staggered"):
+        found = decouple(before, backend, sequence)
+        assert found.record.windows_filled == 2
+        assert abs(zz_left(found.compiled.circuit)) < 0.1 * plain

@@ -77,7 +77,8 @@ def route(
         if cost is None:
             continue
         if cost.infidelity > max_infidelity and not cost.upper_bound:
-            passed[name] = f"infidelity may reach {cost.infidelity:.2g}; {max_infidelity:.2g} is allowed"
+            finer = "" if allotment.codec == "float32" else f"; a finer --codec than {allotment.codec} loses less"
+            passed[name] = f"infidelity may reach {cost.infidelity:.2g}; {max_infidelity:.2g} is allowed{finer}"
         elif cost.disk_bytes > allotment.disk_bytes:
             allotted = format_bytes(allotment.disk_bytes)
             passed[name] = f"needs {format_bytes(cost.disk_bytes)} of disk; {allotted} allotted"

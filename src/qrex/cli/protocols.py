@@ -24,7 +24,7 @@ from qrex.measure.coherence import IdleCoherence
 from qrex.measure.coherence_result import CoherenceResult, closure, level_crossing, window_ratio
 from qrex.measure.links import LinkQuality
 from qrex.measure.rb import CliffordRb, RbResult
-from qrex.measure.sequences import X2, XY4
+from qrex.measure.sequences import X2, X2_STAGGERED, XY4, XY4_STAGGERED
 from qrex.measure.statistics import Z95, median_measurement, wilson_interval
 from qrex.measure.tomography import ProcessTomography, transfer_matrix
 from qrex.measure.window_search import WindowSearch
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Findings", "benchmark", "coherence", "entanglement", "tomography"]
 
 CLOSURE = "closure η"
-_SEQUENCES = {"XX": X2, "XY4": XY4}
+_SEQUENCES = {"XX": X2, "XY4": XY4, "XX-staggered": X2_STAGGERED, "XY4-staggered": XY4_STAGGERED}
 _SECONDS_PER_PROTOCOL = 5.0
 
 

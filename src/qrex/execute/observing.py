@@ -83,6 +83,8 @@ def observe(
         whole = isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
         if not whole and not (value is None and name == "threads"):
             raise InputError(f"{name} is {value!r}; it must be a whole number from {least} to {most}")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress is {progress!r:.60}; give a function of the finished fraction")
     if codec not in CODECS:
         raise InputError(f"there is no codec {codec!r}; there are {', '.join(CODECS)}")
     bits = given.quantum_circuit.num_clbits

@@ -26,14 +26,14 @@ from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
 from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
 from qrex.measure.schedule import coupling_links
-from qrex.measure.sequences import X2, XY4
+from qrex.measure.sequences import X2, X2_STAGGERED, XY4, XY4_STAGGERED
 from qrex.measure.statistics import Z95, median_measurement
 from qrex.measure.tomography import ProcessTomography
 from qrex.measure.window_search import WindowFound, WindowSearch
 
 __all__ = ["DeviceFigures", "compare_coherence", "compare_density", "measure_device"]
 
-_SEQUENCES = {"XX": X2, "XY4": XY4}
+_SEQUENCES = {"XX": X2, "XY4": XY4, "XX-staggered": X2_STAGGERED, "XY4-staggered": XY4_STAGGERED}
 _SECONDS_PER_PROTOCOL = 1.5
 
 

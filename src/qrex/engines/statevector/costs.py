@@ -133,7 +133,7 @@ def _staged_disk(profile: Profile, allotment: Allotment, outside: int, stages: i
     if stages <= 2:
         return 0
     waiting = profile.shots.bit_length() + 2 if work.collapses else 0
-    amplitudes = work.amplitudes + (2 << work.wires - outside)
+    amplitudes = work.amplitudes + (4 << work.wires - outside)  # the plan's sub-states may be twice as large
     return int(_PER_AMPLITUDE[allotment.codec] * amplitudes + waiting * most_block_bytes(allotment.memory_bytes))
 
 

@@ -28,7 +28,7 @@ from qrex.engines.statevector.tiers.outputs import SLAB_BYTES, FinalState, Margi
 from qrex.engines.statevector.tiers.run import TieredRun, program_hash
 from qrex.engines.statevector.tiers.sampling_job import budget_of, run_in_area, stated_infidelity, tiers_told
 from qrex.engines.statevector.tiers.segment_run import Output
-from qrex.errors import InfeasibleError, InputError
+from qrex.errors import InfeasibleError, InputError, MemoryLimitError
 from qrex.store import content_key
 from qrex.units import format_bytes
 
@@ -129,7 +129,9 @@ def observe_program(
             if wires > MAX_WIRES
             else "an if statement writes a bit that it tests, so that there is no one final state; ask for shots alone"
         )
-    if shots and wanted == Wanted() and final_state is None:
+    if wanted == Wanted() and final_state is None:
+        if not shots:
+            raise InputError("nothing is asked: give shots, observables, marginals, probabilities or final_state")
         return _sampled(program, allotment, constants, progress, shots, seed)
     threads, codec = allotment.threads, allotment.codec
     sums = [PauliSum(f"observable {_hash(terms)}", terms, num_qubits, threads) for terms in wanted.observables]
@@ -162,7 +164,7 @@ def observe_program(
             file.reserve()
             file.keep = scratch is not None and len(run.plan.stages) > 1
         traffic = run_in_area(run, scratch, progress, file.finish if file is not None else lambda: None)
-    infidelity = stated_infidelity(run.plan, traffic, len(program))
+    infidelity = stated_infidelity(run, traffic, len(program))
     return Observation(
         counts=dict(run.counts),
         expectation_values=tuple(one.value / traffic.norm for one in sums),
@@ -180,7 +182,10 @@ def _sampled(
     program: Program, allotment: Allotment, constants: Mapping[str, float], progress: Progress, shots: int, seed: int
 ) -> Observation:  # fmt: skip
     """Samples alone, which outcomes in the middle do not stand against."""
-    found = StateVectorEngine(constants).run(Job(None, shots, seed, given=program), allotment, progress)
+    try:
+        found = StateVectorEngine(constants).run(Job(None, shots, seed, given=program), allotment, progress)
+    except MemoryLimitError as error:  # of a worker's allotment: here nothing was done yet
+        raise InfeasibleError(str(error)) from error
     told = found.metadata
     return Observation(found.counts, (), (), (), {}, told["infidelity"], told["norm"], told.get("tiers"), None)
 

@@ -36,6 +36,8 @@ class _Branch:
     cursor: Any
     shots: int
     start: KeptState | None = None
+    gates: int = 0  # so far
+    codec_infidelity: float = 0.0  # so far
 
 
 class TieredRun:
@@ -78,17 +80,21 @@ class TieredRun:
         )  # fmt: skip
         self.counts: Counter[str] = Counter()
         self.branches = 0
+        self.gates = 0  # of the kernels, in the branch that has most
 
     def run(self, area: Area | None, progress: Callable[[float], None]) -> Traffic:
         """Do it; `counts` has the samples then. What `progress` raises stops the run, and `area` has what is needed to
         go on. EngineError where a norm is wrong, StoreError where the disk fails."""
-        traffic = Traffic()
+        traffic, worst = Traffic(), 0.0
         meter = Meter(progress, sum(max(stage.seconds, 1e-9) for stage in self.plan.stages))
         kept = area.records() if area is not None else []
         waiting = [_Branch("", self._program.start(), self._shots)]
         while waiting:
             branch = waiting.pop()
+            traffic.codec_infidelity = branch.codec_infidelity
             waiting += self._follow(branch, area, kept, meter, traffic)
+            worst = max(worst, traffic.codec_infidelity)
+        traffic.codec_infidelity = worst
         progress(1.0)
         return traffic
 
@@ -101,6 +107,8 @@ class TieredRun:
             segment = self._program.segment(branch.cursor)
             plan = plan_later(segment, budget, self._constants, self.plan, branch.start.fixed, branch.shots)
             meter.total += sum(max(stage.seconds, 1e-9) for stage in plan.stages)
+        gates = branch.gates + sum(stage.gates for stage in plan.stages)
+        self.gates = max(self.gates, gates)
         seed = int.from_bytes(hashlib.sha256(f"{self._seed}|{branch.path}".encode()).digest()[:8], "little")
         collapsing = segment.collapsing
         if collapsing >= 0:
@@ -117,7 +125,7 @@ class TieredRun:
             return [
                 _Branch(
                     branch.path + str(outcome), segment.next.settled(collapsing, bool(outcome)), shots,
-                    KeptState(table, {collapsing: outcome}, (share / total) ** -0.5),
+                    KeptState(table, {collapsing: outcome}, (share / total) ** -0.5), gates, traffic.codec_infidelity,
                 )
                 for outcome, shots, share in sorted(parts, key=lambda part: -part[1])
                 if shots

@@ -59,7 +59,7 @@ def sample_tiered(job: Job, allotment: Allotment, constants: Mapping[str, float]
         "passes": sum(stage.passes * stage.sub_states for stage in plan.stages),
         "branches": run.branches,
         "norm": traffic.norm,
-        "infidelity": stated_infidelity(plan, traffic, len(program)),
+        "infidelity": stated_infidelity(run, traffic, len(program)),
         "tiers": tiers_told(plan, traffic),
     }
     return Counts(dict(run.counts), job.shots, dict(probed.values) if outputs else {}, metadata)
@@ -85,9 +85,10 @@ def run_in_area(
     return traffic
 
 
-def stated_infidelity(plan: TierPlan, traffic: Traffic, rows: int) -> float:
-    """Of the state that a program of `rows` rows ended in: what arithmetic may have lost, and what codecs did."""
-    arithmetic = infidelity_bound(min(sum(stage.gates for stage in plan.stages), rows))
+def stated_infidelity(run: TieredRun, traffic: Traffic, rows: int) -> float:
+    """Of the state that a program of `rows` rows ended in, in the worst branch: what arithmetic may have lost, and what
+    codecs did."""
+    arithmetic = infidelity_bound(min(run.gates, rows))
     return min(1.0, arithmetic + traffic.codec_infidelity)
 
 

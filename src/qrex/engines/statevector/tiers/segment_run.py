@@ -86,9 +86,9 @@ class Output(Protocol):
 @dataclass(slots=True)
 class Traffic:
     """What a run moved and met: bytes of state read from and written to the disk by this process, the infidelity that
-    the codec was measured to bring (summed over the stages that wrote), the norm of the final state as computed,
-    whether an earlier process had done part of it, the seconds that each stage took here, and why the scratch area is
-    still there, "" where it is not."""
+    the codec was measured to bring (summed over the stages that wrote, in the worst branch), the norm of the final
+    state as computed, whether an earlier process had done part of it, the seconds that each stage took here, and why
+    the scratch area is still there, "" where it is not."""
 
     read_bytes: int = 0
     written_bytes: int = 0
