@@ -28,7 +28,9 @@ def test_guadalupe_example_is_the_default_written_out():
     assert written.limits == default.limits
 
 
-@pytest.mark.parametrize(("file", "spec"), [("falcon", "fake_montreal"), ("eagle", "fake_sherbrooke")])
+@pytest.mark.parametrize(
+    ("file", "spec"), [("falcon", "fake_montreal"), ("eagle", "fake_sherbrooke"), ("twin", "fake_guadalupe")]
+)
 def test_examples_load(file, spec):
     assert load_platform(EXAMPLES / f"{file}.toml").qpus[0].spec == spec
 
