@@ -160,9 +160,9 @@ def test_staggered_pulses_undo_zz_between_neighbours():
     dt = backend.target.dt
     qc = QuantumCircuit(5, 2)
     qc.h([0, 1])
-    qc.barrier(0, 1)
+    qc.barrier()  # qubits 2 to 4 wait in |0⟩, and get no pulses
     qc.delay(8000, [0, 1])
-    qc.barrier(0, 1)
+    qc.barrier()
     qc.h([0, 1])
     qc.measure([0, 1], [0, 1])
     before = compile_baseline(qc, backend, seed=2)

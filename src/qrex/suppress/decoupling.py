@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Delay
+from qiskit.circuit import Barrier, Delay, Qubit
 from qiskit.circuit.library import RZGate, XGate, YGate
 from qiskit.dagcircuit import DAGOutNode
 from qiskit.transpiler import InstructionDurations, PassManager
@@ -137,15 +137,26 @@ class _PadIdleWindows(PadDynamicalDecoupling):
                          pulse_alignment=target.pulse_alignment)
         count = len(pulses)
         self.late, self.shifted = late, [1 / count] * count + [0.0]  # the last pulse ends with the window
+        self.begun: set[Qubit] = set()  # by an instruction that is more than waiting
         self.counter = counter
         self.without_pulse = {
             qubit for qubit in range(target.num_qubits) if not target.instruction_supported("x", (qubit,))
         }
 
+    def _pre_runhook(self, dag):
+        super()._pre_runhook(dag)
+        self.begun = set()
+
+    def _apply_scheduled_op(self, dag, t_start, oper, qubits, clbits=()):
+        if not isinstance(oper, (Delay, Barrier)):
+            self.begun.update([qubits] if isinstance(qubits, Qubit) else qubits)
+        return super()._apply_scheduled_op(dag, t_start, oper, qubits, clbits)
+
     def _pad(self, dag, qubit, t_start, t_end, next_node, prev_node):
         window_ns = (t_end - t_start) * self.counter.ns_per_unit
         if (
             isinstance(next_node, DAGOutNode)
+            or qubit not in self.begun  # delays and barriers leave |0⟩ as it is
             or window_ns < self.counter.min_window_ns
             or dag.find_bit(qubit).index in self.without_pulse
         ):
