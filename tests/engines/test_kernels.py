@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -331,3 +334,30 @@ def test_reachable_and_choice():
         assert chosen.bit_count() == 5
         assert chosen & 0b11 == 0b11
         assert sum(_reachable_slowly(dense.tolist(), zed.tolist(), chosen)) > 0
+
+
+def test_threads_that_do_not_start_leave_their_share_to_the_others():
+    """A memory limit counts the stacks of threads: with no room for one more, kernels run on those there are."""
+    code = """
+import resource, threading
+import subprocess
+import sys
+
+import numpy as np
+from qrex import _kernels
+re, im = _kernels.allocate_state(18)
+re.fill(1.0)
+im.fill(0.0)
+with open("/proc/self/statm") as statm:
+    held = int(statm.read().split()[5]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_DATA, (held + (4 << 20), resource.RLIM_INFINITY))
+try:
+    threading.Thread(target=print).start()
+    raise SystemExit("a thread found room")
+except RuntimeError:
+    pass
+print(float(_kernels.block_norms(re, im, 8).sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 2**18

@@ -147,6 +147,39 @@ def _coherence(parameters, q, tau):
     return coherence.real
 
 
+@pytest.mark.parametrize("excited", [False, True])
+def test_a_spectator_of_a_driven_pair_sees_half_of_its_zz(guadalupe, excited):
+    """The first qubit of a cx is flipped halfway and the second is driven about x: their neighbours turn by half of ζ
+    times the gate's length, whatever the first qubit holds."""
+    backend, noise, parameters = guadalupe
+    still = replace(
+        parameters, t1_seconds=np.full(16, np.inf), t2_seconds=np.full(16, np.inf), reads_one=np.zeros(16),
+        detuning_rad_per_s=np.zeros(16), parity_rad_per_s=np.zeros(16), reads_zero=np.zeros(16), coherent_share=0.0,
+        zeta_rad_per_s=4 * parameters.zeta_rad_per_s,
+    )  # fmt: skip
+    zeta = dict(zip(still.edges, still.zeta_rad_per_s, strict=True))
+    shots = 20_000
+    for spectator, edge in ((0, (0, 1)), (3, (2, 3))):  # of the first and of the second qubit of cx 1, 2
+        circuit = QuantumCircuit(16, 1)
+        if excited:
+            circuit.x(1)
+        circuit.barrier(*range(16))
+        circuit.rz(math.pi / 2, spectator)
+        circuit.sx(spectator)
+        circuit.rz(math.pi / 2, spectator)
+        circuit.barrier(*range(16))
+        circuit.cx(1, 2)
+        circuit.barrier(*range(16))
+        circuit.sx(spectator)
+        circuit.measure(spectator, 0)
+        found = 2 * sample_with_memory(circuit, noise, still, shots, (6,)).bits.mean() - 1
+        turned = zeta[edge] * backend.target["cx"][(1, 2)].duration / 2
+        if excited:  # half a pulse before and after the gate the first qubit is in |1>, only after it the second
+            turned += zeta[edge] * backend.target["sx"][(spectator,)].duration * (1.0 if spectator == 0 else 0.5)
+        # From |+>, exp(-i angle n) and sx: P(1) - P(0) = sin(angle), up to the sign that sx gives it.
+        assert abs(abs(found) - abs(math.sin(turned))) < 4.5 / math.sqrt(shots)
+
+
 def test_only_staggered_pulses_undo_zz(guadalupe):
     backend, noise, parameters = guadalupe
     medians = {}

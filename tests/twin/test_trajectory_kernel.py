@@ -182,3 +182,48 @@ def test_outcomes_are_those_of_the_master_equation(seed):
     likely = expected * shots > 5
     statistic = ((found - shots * expected)[likely] ** 2 / (shots * expected[likely])).sum()
     assert statistic < chi2.ppf(1 - 1e-5, max(likely.sum() - 1, 1))
+
+
+def _ramsey(noise, elapsed, echo, shots, seed):
+    """P(0) of one qubit after sx, `elapsed` seconds, sx: with a flip in the middle where `echo` says so."""
+    table = np.zeros((1, 8))
+    table[0, : len(noise)] = noise
+    events = [(ONE, (0, 0, 0), (0.0, 0.0))]
+    events += [(FLIP, (0, 0, 0), (elapsed / 2, 0.0))] if echo else []
+    events += [(ONE, (0, 0, 0), (elapsed, 0.0)), (MEASURE, (0, 0, 0), (elapsed, 0.0))]
+    bits, _, _ = _run(table, [], [], events, np.array([_embedded(SX)]), shots, seed)
+    return 1 - bits.mean()
+
+
+@pytest.mark.parametrize("echo", [False, True])
+@pytest.mark.parametrize("kind", ["white", "static", "parity", "drift"])
+def test_each_kind_of_dephasing_decays_as_it_should(kind, echo):
+    """Free decay and echo of white, static and Ornstein-Uhlenbeck noise (Cywinski et al., arXiv:0712.2225)."""
+    t, shots = 5e-6, 200_000
+    width, tau = 3e5, 3e-6
+    a, b = t / tau, t / (2 * tau)
+    free = np.exp(-((width * tau) ** 2) * (a - 1 + np.exp(-a)))
+    echoed = np.exp(-((width * tau) ** 2) * (a - 3 + 4 * np.exp(-b) - np.exp(-a)))
+    noise, left = {
+        "white": ([0, 2e5], (np.exp(-2e5 * t), np.exp(-2e5 * t))),
+        "static": ([0, 0, width], (np.exp(-((width * t) ** 2) / 2), 1.0)),
+        "parity": ([0, 0, 0, width], (np.cos(width * t), 1.0)),
+        "drift": ([0, 0, 0, 0, width, tau], (free, echoed)),
+    }[kind]
+    # Two sx make a flip, and with an exact flip between them the identity.
+    expected = (1 + left[1]) / 2 if echo else (1 - left[0]) / 2
+    assert abs(_ramsey(noise, t, echo, shots, 7) - expected) < 4.5 * np.sqrt(0.25 / shots)
+
+
+@pytest.mark.parametrize("most_live", [1, 3])
+def test_a_twirled_phase_leaves_each_qubit_what_the_exact_one_does(most_live):
+    """Of a chain in |+>, the middle read along x: cos^2 of half of each phase, whether its neighbours are followed
+    with it or their phases are drawn as random ZZ."""
+    zeta, t, shots = [2e5, -3.5e5], 4e-6, 200_000
+    events = [(ONE, (q, 0, 0), (0.0, 0.0)) for q in range(3)]
+    events += [(ONE, (1, 0, 0), (t, 0.0)), (MEASURE, (1, 0, 0), (t, 0.0))]
+    bits, twirled, live = _run(np.zeros((3, 8)), [(0, 1), (1, 2)], zeta, events, np.array([_embedded(SX)]), shots, 3,
+                               most_live=most_live)  # fmt: skip
+    assert (twirled > 0, live) == ((True, 1) if most_live == 1 else (False, 3))
+    coherence = np.prod([(1 + np.exp(-1j * z * t)) / 2 for z in zeta]).real
+    assert abs((1 - bits[:, 0].mean()) - (1 - coherence) / 2) < 4.5 * np.sqrt(0.25 / shots)

@@ -123,16 +123,16 @@ def observe_program(
     if program.obstacle:
         raise InfeasibleError(f"the state-vector engine cannot run it: {program.obstacle}")
     wires = _kernels.dense_outline(program, 1)[0]
-    if wires > MAX_WIRES or program.num_qubits > num_qubits:
-        raise InfeasibleError(
-            f"{wires} qubits are in use; a state vector of at most {MAX_WIRES} is possible"
-            if wires > MAX_WIRES
-            else "an if statement writes a bit that it tests, so that there is no one final state; ask for shots alone"
-        )
+    if wires > MAX_WIRES:
+        raise InfeasibleError(f"{wires} qubits are in use; a state vector of at most {MAX_WIRES} is possible")
     if wanted == Wanted() and final_state is None:
         if not shots:
             raise InputError("nothing is asked: give shots, observables, marginals, probabilities or final_state")
         return _sampled(program, allotment, constants, progress, shots, seed)
+    if program.num_qubits > num_qubits:
+        raise InfeasibleError(
+            "an if statement writes a bit that it tests, so that there is no one final state; ask for shots alone"
+        )
     threads, codec = allotment.threads, allotment.codec
     sums = [PauliSum(f"observable {_hash(terms)}", terms, num_qubits, threads) for terms in wanted.observables]
     tables = [Marginal(f"marginal {_hash(qubits)}", qubits, num_qubits, threads) for qubits in wanted.marginals]
