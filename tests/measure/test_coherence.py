@@ -198,7 +198,7 @@ def test_trains_fit_their_window_on_the_grid(train, color):
 
 def test_an_odd_train_is_refused():
     with pytest.raises(InputError, match="even number"):
-        PulseTrain("bad", ("x", "y"))
+        PulseTrain("bad", (0, 1))
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window"
               help='coherence: an idle window, e.g. "5us"; may be repeated. Default: six, up to where T1 and T2 alone '
                    "allow Q = 0.68.")  # fmt: skip
 @click.option("--sequence", "sequences", multiple=True,
-              type=click.Choice(["XX", "XY4", "XX-staggered", "XY4-staggered"]),
+              type=click.Choice(["zz-aware", "XX", "XY4", "XY8", "XX-staggered", "XY4-staggered"]),
               help="coherence: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
 @click.option("--out", metavar="FOLDER", type=click.Path(), default="out", show_default=True,
               help="Folder for the plot, CSV and JSON.")  # fmt: skip

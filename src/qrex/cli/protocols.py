@@ -24,10 +24,10 @@ from qrex.measure.coherence import IdleCoherence
 from qrex.measure.coherence_result import CoherenceResult, closure, level_crossing, window_ratio
 from qrex.measure.links import LinkQuality
 from qrex.measure.rb import CliffordRb, RbResult
-from qrex.measure.sequences import X2, X2_STAGGERED, XY4, XY4_STAGGERED
 from qrex.measure.statistics import Z95, median_measurement, wilson_interval
 from qrex.measure.tomography import ProcessTomography, transfer_matrix
 from qrex.measure.window_search import WindowSearch
+from qrex.suppress import window_sequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Findings", "benchmark", "coherence", "entanglement", "tomography"]
 
 CLOSURE = "closure η"
-_SEQUENCES = {"XX": X2, "XY4": XY4, "XX-staggered": X2_STAGGERED, "XY4-staggered": XY4_STAGGERED}
 _SECONDS_PER_PROTOCOL = 5.0
 
 
@@ -113,12 +112,14 @@ def coherence(session: Session, shots: int, windows: Sequence[float], sequences:
     seed = session.seed_for("measure coherence")
     if not windows:
         windows = WindowSearch.plan(target, seed=seed).protocol.windows_seconds
-    plans = {
+    seconds, assumed = sorted(set(windows)), session.platform.qpus[0].noise
+    plans = {"none": IdleCoherence.plan(target, windows_seconds=seconds, seed=seed, label="none")} | {
         name: IdleCoherence.plan(
-            target, windows_seconds=sorted(set(windows)), seed=seed, sequence=_SEQUENCES.get(name), label=name
+            target, windows_seconds=seconds, seed=seed, label=name,
+            sequence=window_sequence(session.qpu.backend, name, seconds, assumed),
         )
-        for name in ("none", *dict.fromkeys(sequences))
-    }
+        for name in dict.fromkeys(sequences)
+    }  # fmt: skip
     results: dict[str, CoherenceResult] = _run(session, shots, "Coherence of idle windows", plans)
     idle = results["none"]
     readings, notes = [], []

@@ -109,9 +109,10 @@ def run_on_device(request: DeviceRequest, progress: Progress) -> list[dict[str, 
     (`time.monotonic`) of the compilation, which comes before all variants."""
     from qrex.engines.qpu import QpuEngine
     from qrex.engines.reference import reference_distribution
-    from qrex.suppress import decouple
+    from qrex.suppress import IdleNoise, decouple
 
     qpu = open_qpu_once(request.qpu)
+    noise = IdleNoise.of(qpu.backend, request.qpu.noise)
     engine = QpuEngine(qpu)
     support = engine.supports(profile_circuit(request.circuit, request.shots))
     if not support.supported:
@@ -124,7 +125,7 @@ def run_on_device(request: DeviceRequest, progress: Progress) -> list[dict[str, 
     answers = []
     for number, (sequence, seed) in enumerate(request.variants):
         progress((number + 0.5) / (len(request.variants) + 0.5))
-        decoupled = decouple(compiled, qpu.target, sequence) if sequence else None
+        decoupled = decouple(compiled, qpu.backend, sequence, noise=noise) if sequence else None
         record = {"decoupling": asdict(decoupled.record)} if decoupled else {}
         one = decoupled.compiled if decoupled else compiled
         answers.append(

@@ -26,14 +26,13 @@ from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
 from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
 from qrex.measure.schedule import coupling_links
-from qrex.measure.sequences import X2, X2_STAGGERED, XY4, XY4_STAGGERED
 from qrex.measure.statistics import Z95, median_measurement
 from qrex.measure.tomography import ProcessTomography
 from qrex.measure.window_search import WindowFound, WindowSearch
+from qrex.suppress import window_sequence
 
 __all__ = ["DeviceFigures", "compare_coherence", "compare_density", "measure_device"]
 
-_SEQUENCES = {"XX": X2, "XY4": XY4, "XX-staggered": X2_STAGGERED, "XY4-staggered": XY4_STAGGERED}
 _SECONDS_PER_PROTOCOL = 1.5
 
 
@@ -185,11 +184,12 @@ def _links(session: Session, side: str) -> LinkQuality:
 
 
 def _coherence(session: Session, windows: Mapping[str, float], side: str, sequence: str | None) -> IdleCoherence:
+    seconds = list(windows.values())
+    filling = None if sequence is None else window_sequence(
+        session.qpu.backend, sequence, seconds, session.platform.qpus[0].noise
+    )  # fmt: skip
     return IdleCoherence.plan(
-        session.qpu.target,
-        windows_seconds=list(windows.values()),
-        seed=session.seed_for("coherence", side),
-        sequence=_SEQUENCES[sequence] if sequence else None,
+        session.qpu.target, windows_seconds=seconds, seed=session.seed_for("coherence", side), sequence=filling
     )
 
 

@@ -72,7 +72,7 @@ class Settings:
     infidelity: float = 1e-3
     wall_seconds: float = 120.0  # per circuit; what takes longer is stopped and shown as such
     layout_candidates: int = 24
-    decoupling: str = "XY4-staggered"
+    decoupling: str = "zz-aware"
     metrology_shots: int = 1000
 
     def __post_init__(self) -> None:

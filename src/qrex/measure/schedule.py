@@ -108,11 +108,11 @@ class Timeline:
         self.target = target
         self.timing = Timing.of(target)
         self._has_x = "x" in target.operation_names
-        self._turns: dict[int, int] = {}
-        self._ops: list[tuple[str, tuple[int, ...], int]] = []
+        self._turns: dict[int, float] = {}
+        self._ops: list[tuple[str, tuple[int, ...], float]] = []
         self._durations: dict[tuple[str, tuple[int, ...]], int] = {}
 
-    def rz(self, qubit: int, quarter_turns: int) -> None:
+    def rz(self, qubit: int, quarter_turns: float) -> None:
         self._turns[qubit] = (self._turns.get(qubit, 0) + quarter_turns) % 4
 
     def _flush(self, qubits: Sequence[int]) -> None:
@@ -153,10 +153,10 @@ class Timeline:
             self._durations[key] = self.timing.gate_ticks(self.target, name, qubits)
         return self._durations[key]
 
-    def _placed(self) -> list[tuple[str, tuple[int, ...], int]]:
+    def _placed(self) -> list[tuple[str, tuple[int, ...], float]]:
         """The instructions in order, with the delays that aligning as late as possible asks for."""
         until_end: dict[int, int] = {}
-        backwards: list[tuple[str, tuple[int, ...], int]] = []
+        backwards: list[tuple[str, tuple[int, ...], float]] = []
         granule = self.timing.granule
         used = sorted({qubit for _, qubits, _ in self._ops for qubit in qubits})
 
@@ -174,7 +174,7 @@ class Timeline:
                 backwards.append((name, qubits, value))
             elif name == "delay":
                 backwards.append((name, qubits, value))
-                until_end[qubits[0]] = until_end.get(qubits[0], 0) + value
+                until_end[qubits[0]] = until_end.get(qubits[0], 0) + int(value)
             elif name == "barrier":
                 align(qubits)
                 backwards.append((name, qubits, value))
@@ -194,13 +194,16 @@ class Timeline:
         circuit = QuantumCircuit(
             QuantumRegister(self.target.num_qubits, "q"), ClassicalRegister(len(measured), "c"), name=name
         )
-        rz = {turns: RZGate(angle) for turns, angle in ((1, math.pi / 2), (2, math.pi), (3, -math.pi / 2))}
+        rz = {turns: RZGate(angle) for turns, angle in ((1.0, math.pi / 2), (2.0, math.pi), (3.0, -math.pi / 2))}
         gates = {key: kind() for key, kind in ENTANGLERS.items()}
         for kind, qubits, value in self._placed():
             if kind == "rz":
+                if value not in rz:
+                    rz[value] = RZGate(math.remainder(value * math.pi / 2, 2 * math.pi))
                 circuit.append(rz[value], qubits, copy=False)
             elif kind == "delay":
-                length, unit = (value, "dt") if self.timing.in_dt else (self.timing.seconds(value), "s")
+                ticks = int(value)
+                length, unit = (ticks, "dt") if self.timing.in_dt else (self.timing.seconds(ticks), "s")
                 circuit.append(Delay(length, unit), qubits)
             elif kind == "barrier":
                 circuit.barrier(*qubits)

@@ -1,22 +1,53 @@
-"""Decoupling sequences that a coherence protocol can put into its idle window.
+"""Decoupling sequences: when π pulses act in an idle window, and about which axes.
 
-In: a window, a pulse length and the timing granule, in ticks, and the color of the qubit. Out: when each
-pulse starts and about which axis it turns. Pulses stand at the Carr-Purcell-Meiboom-Gill times (k - 1/2)·τ/n,
-which cancel a static detuning exactly; a staggered train shifts odd colors by half a period, so that the
-coupling between neighbors cancels too. References: Viola and Lloyd, quant-ph/9803057; Niu et al.,
+In: a window, a pulse length and the timing granule, in ticks, and the color of the qubit. Out: when each pulse starts
+and its axis, in quarter turns about z from x. Times are those of Carr, Purcell, Meiboom and Gill, (k − 1/2)·τ/n, which
+cancel a static detuning exactly, or of Uhrig, sin²(π k/(2n + 2))·τ; a staggered train runs half a period later on odd
+colors, so that the coupling between neighbors cancels too. References: Viola and Lloyd, quant-ph/9803057; Uhrig,
+quant-ph/0609203; Genov et al., arXiv:1609.09416 (UR, phases that cancel pulse errors); Niu et al.,
 arXiv:2403.05391 (staggering).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 from qrex.errors import InputError
 from qrex.measure.schedule import Timeline
 
-__all__ = ["X2", "X2_STAGGERED", "XY4", "XY4_STAGGERED", "PulseTrain", "WindowSequence", "fill_window"]
+__all__ = [
+    "AXES",
+    "X2",
+    "X2_STAGGERED",
+    "XY4",
+    "XY4_STAGGERED",
+    "XY8",
+    "PlannedTrains",
+    "Pulse",
+    "PulseTrain",
+    "WindowSequence",
+    "even_centers",
+    "fill_window",
+    "uhrig_centers",
+]
+
+Pulse = tuple[int, float]
+"""Start tick in its window, and axis in quarter turns about z from x: 0 is x, 1 is y, 2 is −x."""
+
+AXES: dict[str, tuple[float, ...]] = {
+    "X2": (0, 0),
+    "XpXm": (0, 2),
+    "XY4": (0, 1, 0, 1),
+    "UR4": (0, 2, 2, 0),
+    "UR6": (0, 4 / 3, 0, 0, 4 / 3, 0),
+    "XY8": (0, 1, 0, 1, 1, 0, 1, 0),
+    "UR8": (0, 1, 3, 2, 2, 3, 1, 0),
+}
+"""Axes of the pulses of each sequence, in time order."""
 
 
 @runtime_checkable
@@ -26,66 +57,95 @@ class WindowSequence(Protocol):
     @property
     def name(self) -> str: ...
 
-    def pulses(self, window: int, pulse: int, granule: int, color: int) -> tuple[tuple[int, str], ...]:
-        """Start ticks and axes ("x" or "y") in a window; () where it is too short, which leaves it idle."""
+    def pulses(self, window: int, pulse: int, granule: int, color: int, qubit: int) -> tuple[Pulse, ...]:
+        """Pulses of a window, in ticks; () where it is too short, which leaves it idle."""
         ...
+
+
+def even_centers(count: int) -> tuple[float, ...]:
+    """Carr-Purcell-Meiboom-Gill times as shares of the window."""
+    return tuple((k + 0.5) / count for k in range(count))
+
+
+def uhrig_centers(count: int) -> tuple[float, ...]:
+    """Uhrig's times as shares of the window; two of them are those of `even_centers`.
+
+    >>> [round(share, 4) for share in uhrig_centers(4)]
+    [0.0955, 0.3455, 0.6545, 0.9045]
+    """
+    return tuple(math.sin(math.pi * (k + 1) / (2 * count + 2)) ** 2 for k in range(count))
 
 
 @dataclass(frozen=True, slots=True)
 class PulseTrain:
-    """Pulses about `axes`, evenly spaced and symmetric; the whole train is the identity.
+    """Pulses about `axes`; together they are the identity. `centers` as shares of the window, evenly spaced without.
 
-    >>> XY4.pulses(window=1600, pulse=160, granule=16, color=0)
-    ((128, 'x'), (528, 'y'), (928, 'x'), (1328, 'y'))
+    >>> XY4.pulses(window=1600, pulse=160, granule=16, color=0, qubit=0)
+    ((128, 0), (528, 1), (928, 0), (1328, 1))
     """
 
     name: str
-    axes: tuple[str, ...]
+    axes: tuple[float, ...]
     staggered: bool = False
+    centers: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if (
-            not set(self.axes) <= {"x", "y"}
-            or any(self.axes.count(axis) % 2 for axis in "xy")
-            or not self.axes
-        ):
+        turned = sum(self.axes[::2]) - sum(self.axes[1::2])
+        if not self.axes or len(self.axes) % 2 or abs(turned / 2 - round(turned / 2)) > 1e-9:
             raise InputError(
-                f"sequence {self.name!r} has pulses {self.axes}; give an even number of x and of y"
+                f"sequence {self.name!r} has axes {self.axes} (quarter turns); their pulses leave a qubit turned: "
+                "give an even number of them that together are the identity, such as x x or x y x y"
             )
 
-    def pulses(self, window: int, pulse: int, granule: int, color: int) -> tuple[tuple[int, str], ...]:
+    def pulses(self, window: int, pulse: int, granule: int, color: int, qubit: int = 0) -> tuple[Pulse, ...]:
         shift = color if self.staggered else 0
         axes = self.axes * 2 ** (shift // 2)  # colors 2 and 3 run twice as fast: all trains stay orthogonal
         count = len(axes)
         if count * (pulse + granule) > window:
             return ()
-        phase = 1.0 if shift % 2 else 0.5
+        centers = self.centers or tuple((k + (1.0 if shift % 2 else 0.5)) / count for k in range(count))
         starts = []
-        for k in range(count):
-            start = (k + phase) * window / count - pulse / 2
+        for share in centers:
             # The last pulse of a shifted train ends with the window.
-            nearest = math.floor(start / granule + 0.5) * granule  # half up, so that spacing stays even
-            starts.append(min(nearest, (window - pulse) // granule * granule))
+            nearest = math.floor((share * window - pulse / 2) / granule + 0.5) * granule  # half up: spacing stays even
+            starts.append(max(0, min(nearest, (window - pulse) // granule * granule)))
+        if any(b - a < pulse for a, b in pairwise(starts)):
+            return ()
         return tuple(zip(starts, axes, strict=True))
 
 
-X2 = PulseTrain("X2", ("x", "x"))
-XY4 = PulseTrain("XY4", ("x", "y", "x", "y"))
-X2_STAGGERED = PulseTrain("X2 staggered", ("x", "x"), staggered=True)
-XY4_STAGGERED = PulseTrain("XY4 staggered", ("x", "y", "x", "y"), staggered=True)
+@dataclass(frozen=True, slots=True)
+class PlannedTrains:
+    """Trains that were chosen for each qubit and window; windows that none was planned for stay idle.
+
+    `plans` by (qubit, window in ticks).
+    """
+
+    name: str
+    plans: Mapping[tuple[int, int], tuple[Pulse, ...]]
+
+    def pulses(self, window: int, pulse: int, granule: int, color: int, qubit: int) -> tuple[Pulse, ...]:
+        return self.plans.get((qubit, window), ())
+
+
+X2 = PulseTrain("X2", AXES["X2"])
+XY4 = PulseTrain("XY4", AXES["XY4"])
+XY8 = PulseTrain("XY8", AXES["XY8"])
+X2_STAGGERED = PulseTrain("X2 staggered", AXES["X2"], staggered=True)
+XY4_STAGGERED = PulseTrain("XY4 staggered", AXES["XY4"], staggered=True)
 
 
 def fill_window(line: Timeline, qubit: int, window: int, sequence: WindowSequence | None, color: int) -> int:
     """Append an idle window of `window` ticks, decoupled by `sequence` if given; returns the pulse count."""
     length = line.pulse_ticks(qubit)
-    train = sequence.pulses(window, length, line.timing.granule, color) if sequence is not None else ()
+    train = sequence.pulses(window, length, line.timing.granule, color, qubit) if sequence is not None else ()
     now = 0
-    for start, axis in train:
+    for start, turns in train:
         line.delay(qubit, start - now)
-        # y as rz(-90°)·x·rz(+90°): symmetric, so that pulse errors keep the sequence's own cancellation.
-        line.rz(qubit, -1 if axis == "y" else 0)
+        # The axis by rz before and after: symmetric, so that pulse errors keep the sequence's own cancellation.
+        line.rz(qubit, -turns)
         line.pulse("x", qubit)
-        line.rz(qubit, 1 if axis == "y" else 0)
+        line.rz(qubit, turns)
         now = start + length
     line.delay(qubit, window - now)
     return len(train)

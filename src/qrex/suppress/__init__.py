@@ -1,11 +1,23 @@
 """Suppress: errors that need not happen.
 
 In: compiled circuits. Out: the same circuits with their idle windows decoupled, and a record of what was
-filled.
+filled and why. `ZZAwareDecoupling` is the same as a pass for any Qiskit pass manager.
 """
 
 from __future__ import annotations
 
-from qrex.suppress.decoupling import SEQUENCES, Decoupled, DecouplingRecord, Sequence, decouple
+from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, Decoupled, DecouplingRecord, decouple
+from qrex.suppress.noise import IdleNoise
+from qrex.suppress.passes import ZZAwareDecoupling, plan_idle, window_sequence
 
-__all__ = ["SEQUENCES", "Decoupled", "DecouplingRecord", "Sequence", "decouple"]
+__all__ = [
+    "SEQUENCES",
+    "ZZ_AWARE",
+    "Decoupled",
+    "DecouplingRecord",
+    "IdleNoise",
+    "ZZAwareDecoupling",
+    "decouple",
+    "plan_idle",
+    "window_sequence",
+]

@@ -1,56 +1,57 @@
 """Dynamical decoupling: the idle windows of a compiled circuit get pulses that multiply to the identity.
 
-In: a `Compiled` and the device's target. Out: a `Decoupled`, the circuit of the same duration with pulses,
-and a record of what was filled. It is Qiskit's `PadDynamicalDecoupling`, run as a pass: the runtime's
-decoupling options do nothing in local mode.
+In: a `Compiled` and the device it was compiled for. Out: a `Decoupled`, the circuit of the same duration with pulses,
+and a record of what was filled and why.
 
-Of two neighbours with equal pulses at equal times neither sees the other's flips: ZZ between them stays. Staggered
-sequences start half a period later on every second color of the coupling graph, so that in windows that coincide ZZ
-averages out as well (Niu et al., arXiv:2403.05391).
-
-On noise without memory (thermal relaxation on delays) decoupling can only cost: it undoes slow detuning and
-ZZ, which such noise does not have. Whether it is kept is for a measurement to say.
-
-Sequences (X-only ones undo detuning; XY4 and XY8 also undo their own pulse errors to first order; Maudsley
-1986, Gullion et al. 1990):
-    XX    τ/4 X τ/2 X τ/4               CPMG spacing
-    XY4   X Y X Y                       spacing τ/8, τ/4, τ/4, τ/4, τ/8
-    XY8   X Y X Y Y X Y X
-IBM devices have no Y pulse: Y is rz(−π/2) · x · rz(π/2), symmetric about the pulse, of the same length as x.
+Sequences:
+    zz-aware         chosen for every window by what is predicted to remain (`planning`): number, times and axes of the
+                     pulses, or none; ζ of every link and what the neighbors do at that time count
+    XX, XY4, XY8     the same in every window, at the times of Carr, Purcell, Meiboom and Gill. Of two neighbors with
+                     equal pulses at equal times neither sees the other's flips: ZZ between them stays
+    XX-staggered, XY4-staggered   half a period later on every second color of the coupling graph, so that in windows
+                     that coincide ZZ averages out as well (Niu et al., arXiv:2403.05391)
+On noise without memory (thermal relaxation on delays) decoupling can only cost: it undoes slow detuning and ZZ, which
+such noise does not have. Whether it is kept is for a measurement to say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Barrier, Delay, Qubit
-from qiskit.circuit.library import RZGate, XGate, YGate
-from qiskit.dagcircuit import DAGOutNode
-from qiskit.transpiler import InstructionDurations, PassManager
-from qiskit.transpiler.exceptions import TranspilerError
-from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDynamicalDecoupling
 
 from qrex.compilation import Compiled, ErrorTable, predict_success, read_schedule, target_of, trim_delays
 from qrex.errors import InputError
 from qrex.measure.coherence import qubit_colors
+from qrex.measure.schedule import Timing
+from qrex.measure.sequences import AXES, Pulse, PulseTrain
+from qrex.suppress.noise import IdleNoise
+from qrex.suppress.occupancy import Occupancy, Window, read_occupancy
+from qrex.suppress.planning import Choice, choose_trains
+from qrex.suppress.writing import write_pulses
 
-__all__ = ["SEQUENCES", "Decoupled", "DecouplingRecord", "Sequence", "decouple"]
+__all__ = ["SEQUENCES", "ZZ_AWARE", "Decoupled", "DecouplingRecord", "decouple", "decouple_circuit", "pulse_lengths"]
 
-Sequence = Literal["XX", "XY4", "XY8", "XX-staggered", "XY4-staggered"]
+ZZ_AWARE = "zz-aware"
 
-SEQUENCES: dict[str, str] = {
-    "XX": "XX", "XY4": "XYXY", "XY8": "XYXYYXYX", "XX-staggered": "XX", "XY4-staggered": "XYXY",
-}  # fmt: skip
-"""Pulses of each sequence, in time order."""
-
-HALF_PI = 1.5707963267948966
+SEQUENCES: dict[str, PulseTrain | None] = {
+    ZZ_AWARE: None,
+    "XX": PulseTrain("XX", AXES["X2"]),
+    "XY4": PulseTrain("XY4", AXES["XY4"]),
+    "XY8": PulseTrain("XY8", AXES["XY8"]),
+    "XX-staggered": PulseTrain("XX-staggered", AXES["X2"], staggered=True),
+    "XY4-staggered": PulseTrain("XY4-staggered", AXES["XY4"], staggered=True),
+}
+"""What `decouple` takes; None is chosen per window."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecouplingRecord:
-    """What decoupling did to one circuit. `reason` says why nothing was filled, or is empty."""
+    """What decoupling did to one circuit. `reason` says why nothing was filled, or is empty. `chosen`: how many windows
+    got which train, by name; `why`: of each qubit with pulses, the choice for its worst window, in words."""
 
     sequence: str
     windows: int  # idle windows of the schedule
@@ -58,6 +59,8 @@ class DecouplingRecord:
     pulses: int
     shortest_filled_ns: float | None
     reason: str = ""
+    chosen: Mapping[str, int] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,123 +71,138 @@ class Decoupled:
     record: DecouplingRecord
 
 
-def decouple(compiled: Compiled, target: Any, sequence: Sequence = "XY4", *, min_window_ns: float = 0.0,
-             table: ErrorTable | None = None) -> Decoupled:
-    """Fill the idle windows of `compiled` with one `sequence` each; its duration does not change.
+def decouple(
+    compiled: Compiled,
+    target: Any,
+    sequence: str = ZZ_AWARE,
+    *,
+    noise: IdleNoise | None = None,
+    min_window_ns: float = 0.0,
+    table: ErrorTable | None = None,
+) -> Decoupled:
+    """Fill the idle windows of `compiled`; its duration does not change.
 
     Left alone: |0⟩ before a qubit's first instruction and after a reset, time after its last instruction,
     and windows that the pulses do not fit in or that are shorter than `min_window_ns`.
 
     Args:
         compiled: scheduled; otherwise it comes back unchanged with the reason.
-        target: the device it was compiled for (a BackendV2 or a Qiskit `Target`).
+        target: the device it was compiled for (a BackendV2 or, for the same train everywhere, a Qiskit `Target`).
         sequence: one of `SEQUENCES`.
+        noise: what "zz-aware" decides by; None reads it from the backend's calibration.
         min_window_ns: shortest window to fill, in nanoseconds.
         table: the device's `ErrorTable`, to save reading it again for every circuit.
 
     Raises:
-        InputError: the sequence is not known.
+        InputError: the sequence is not known, or "zz-aware" was given no backend and no noise.
     """
-    pulses = SEQUENCES.get(sequence)
-    if pulses is None:
-        raise InputError(f"decoupling sequence {sequence!r} is not known; there are {', '.join(SEQUENCES)}")
-    target = target_of(target)
-    table = table or ErrorTable.from_target(target)
-    reason = _why_not(compiled, target, pulses)
+    train = _train(sequence)
+    device = target_of(target)
+    if train is None and noise is None:
+        if not hasattr(target, "target"):
+            raise InputError("zz-aware decoupling was given a target alone; give the backend, or its noise (IdleNoise)")
+        noise = IdleNoise.of(target)
+    table = table or ErrorTable.from_target(device)
+    reason = _why_not(compiled, device)
     if reason:
         return _unchanged(compiled, sequence, reason)
-    counter = _Counter(min_window_ns, table.dt)
-    late = _second_color(target) if sequence.endswith("-staggered") else frozenset()
-    padding = _PadIdleWindows(counter, _durations(target), pulses, target, late)
-    try:
-        padded = PassManager([ALAPScheduleAnalysis(_durations(target)), padding]).run(compiled.circuit)
-    except TranspilerError as error:
-        return _unchanged(compiled, sequence, f"not decoupled: {error.message}")
-    if not counter.filled_ns:
-        return _unchanged(compiled, sequence, "not decoupled: no idle window is long enough for the pulses")
-    circuit = trim_delays(_native_y(padded, target))
+    circuit, choices = decouple_circuit(compiled.circuit, device, train or noise, min_window_ns=min_window_ns)
+    filled = [choice for choice in choices.values() if choice.pulses]
+    if not filled:
+        short, dear = "no idle window is long enough for the pulses", "in every window pulses cost more than they save"
+        return _unchanged(compiled, sequence, f"not decoupled: {dear if train is None else short}")
     duration = read_schedule(circuit, table).duration_seconds
     if abs(duration - compiled.duration_seconds) > (table.dt or 1e-12):
         return _unchanged(compiled, sequence, "not decoupled: the pulses would change the circuit's duration")
     changed = replace(compiled, circuit=circuit, breakdown=predict_success(circuit, table),
-                      label=f"{compiled.label}, {sequence}")
-    record = DecouplingRecord(sequence, len(compiled.idle_windows), len(counter.filled_ns),
-                              len(counter.filled_ns) * len(pulses), min(counter.filled_ns))
+                      label=f"{compiled.label}, {sequence}")  # fmt: skip
+    tick = Timing.of(device).tick_seconds
+    record = DecouplingRecord(
+        sequence, len(compiled.idle_windows), len(filled), sum(len(choice.pulses) for choice in filled),
+        min(choice.window.end - choice.window.begin for choice in filled) * tick * 1e9,
+        chosen=dict(Counter(choice.sequence for choice in choices.values())),
+        why=_reasons(choices.values()) if train is None else {},
+    )  # fmt: skip
     return Decoupled(changed, record)
 
 
-class _Counter:
-    """What the padding pass filled; the pass manager copies passes, but not what they refer to."""
-
-    def __init__(self, min_window_ns: float, dt: float | None):
-        self.min_window_ns = min_window_ns
-        self.ns_per_unit = 1e9 * (dt or 1.0)
-        self.filled_ns: list[float] = []
-
-    def __deepcopy__(self, memo: dict) -> _Counter:
-        return self
-
-
-class _PadIdleWindows(PadDynamicalDecoupling):
-    """Qiskit's pass, kept out of short windows and of the time after a qubit's last instruction."""
-
-    def __init__(
-        self, counter: _Counter, durations: InstructionDurations, pulses: str, target: Any, late: frozenset[int]
-    ):
-        gates = {"X": XGate, "Y": YGate}
-        # `target` is withheld from the pass: it would refuse a Y that the device can only compose.
-        super().__init__(durations=durations, dd_sequence=[gates[pulse]() for pulse in pulses],
-                         pulse_alignment=target.pulse_alignment)
-        count = len(pulses)
-        self.late, self.shifted = late, [1 / count] * count + [0.0]  # the last pulse ends with the window
-        self.begun: set[Qubit] = set()  # by an instruction that is more than waiting
-        self.counter = counter
-        self.without_pulse = {
-            qubit for qubit in range(target.num_qubits) if not target.instruction_supported("x", (qubit,))
-        }
-
-    def _pre_runhook(self, dag):
-        super()._pre_runhook(dag)
-        self.begun = set()
-
-    def _apply_scheduled_op(self, dag, t_start, oper, qubits, clbits=()):
-        if not isinstance(oper, (Delay, Barrier)):
-            self.begun.update([qubits] if isinstance(qubits, Qubit) else qubits)
-        return super()._apply_scheduled_op(dag, t_start, oper, qubits, clbits)
-
-    def _pad(self, dag, qubit, t_start, t_end, next_node, prev_node):
-        window_ns = (t_end - t_start) * self.counter.ns_per_unit
-        if (
-            isinstance(next_node, DAGOutNode)
-            or qubit not in self.begun  # delays and barriers leave |0⟩ as it is
-            or window_ns < self.counter.min_window_ns
-            or dag.find_bit(qubit).index in self.without_pulse
-        ):
-            self._apply_scheduled_op(dag, t_start, Delay(t_end - t_start, dag._unit), qubit)
-            return
-        before, centered = dag.size(), self._spacing
-        if dag.find_bit(qubit).index in self.late:
-            self._spacing = self.shifted
-        try:
-            super()._pad(dag, qubit, t_start, t_end, next_node, prev_node)
-        finally:
-            self._spacing = centered
-        if dag.size() - before > 1:
-            self.counter.filled_ns.append(window_ns)
+def decouple_circuit(
+    circuit: QuantumCircuit, target: Any, how: PulseTrain | IdleNoise, *, min_window_ns: float = 0.0
+) -> tuple[QuantumCircuit, dict[Window, Choice]]:
+    """`circuit`, whose qubit i is physical qubit i, with its gaps as explicit delays and pulses in them: the same train
+    everywhere, or what `how` predicts to be best."""
+    occupancy, lengths = read_occupancy(circuit, target), pulse_lengths(target)
+    shortest = round(min_window_ns * 1e-9 / occupancy.timing.tick_seconds)
+    if isinstance(how, IdleNoise):
+        choices = choose_trains(occupancy, how, lengths, min_window=shortest)
+    else:
+        choices = _same_everywhere(occupancy, how, lengths, target, shortest)
+    pulses = {window: choice.pulses for window, choice in choices.items()}
+    native_y = "y" in target.operation_names
+    return trim_delays(write_pulses(circuit, occupancy, pulses, lengths, native_y=native_y)), choices
 
 
-def _second_color(target: Any) -> frozenset[int]:
-    """Qubits of every second color of the coupling graph."""
-    return frozenset(qubit for qubit, color in enumerate(qubit_colors(target)) if color % 2)
+def pulse_lengths(target: Any) -> tuple[int, ...]:
+    """Of an x pulse of every qubit, in ticks; 0 where it has none, or takes no time."""
+    timing = Timing.of(target)
+    return tuple(
+        timing.gate_ticks(target, "x", (qubit,)) if target.instruction_supported("x", (qubit,)) else 0
+        for qubit in range(target.num_qubits)
+    )
 
 
-def _why_not(compiled: Compiled, target: Any, pulses: str) -> str:
+def _same_everywhere(
+    occupancy: Occupancy, train: PulseTrain, lengths: tuple[int, ...], target: Any, shortest: int
+) -> dict[Window, Choice]:
+    colors = qubit_colors(target)
+    choices = {}
+    for windows in occupancy.windows:
+        for window in windows:
+            pulses = _fitting(window, train, lengths, occupancy.timing, colors, shortest)
+            choices[window] = _fixed(window, pulses, train)
+    return choices
+
+
+def _fitting(
+    window: Window, train: PulseTrain, lengths: tuple[int, ...], timing: Timing, colors: tuple[int, ...], shortest: int
+) -> tuple[Pulse, ...]:
+    """The pulses of `train`, shifted off barriers within the window; () where they do not fit."""
+    length, pulse = window.end - window.begin, lengths[window.qubit]
+    if not pulse or length < shortest:
+        return ()
+    pulses = train.pulses(length, pulse, timing.granule, colors[window.qubit] % 2, window.qubit)
+    inside = [cut - window.begin for cut in window.cuts]
+    if any(start < cut < start + pulse for start, _ in pulses for cut in inside):
+        return ()
+    return pulses
+
+
+def _fixed(window: Window, pulses: tuple[Pulse, ...], train: PulseTrain) -> Choice:
+    name = train.name if pulses else "none"
+    return Choice(window, name, "even", pulses, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
+
+
+def _train(sequence: str) -> PulseTrain | None:
+    if sequence not in SEQUENCES:
+        raise InputError(f"decoupling sequence {sequence!r} is not known; there are {', '.join(SEQUENCES)}")
+    return SEQUENCES[sequence]
+
+
+def _reasons(choices) -> dict[str, str]:
+    worst: dict[int, Choice] = {}
+    for choice in choices:
+        held = worst.get(choice.window.qubit)
+        if held is None or choice.idle_error > held.idle_error:
+            worst[choice.window.qubit] = choice
+    return {str(qubit): worst[qubit].why for qubit in sorted(worst)}
+
+
+def _why_not(compiled: Compiled, target: Any) -> str:
     if not compiled.scheduled:
         return "not decoupled: the circuit has no schedule" + "".join(f" ({note})" for note in compiled.notes)
     if not compiled.idle_windows:
         return "not decoupled: the circuit has no idle window"
-    needed = {"x"} | ({"rz"} if "Y" in pulses and "y" not in target.operation_names else set())
-    missing = needed.difference(target.operation_names)
+    missing = {"x", "rz"}.difference(target.operation_names)
     if missing:
         return f"not decoupled: the device has no {' and no '.join(sorted(missing))} to make the pulses of"
     return ""
@@ -192,30 +210,3 @@ def _why_not(compiled: Compiled, target: Any, pulses: str) -> str:
 
 def _unchanged(compiled: Compiled, sequence: str, reason: str) -> Decoupled:
     return Decoupled(compiled, DecouplingRecord(sequence, len(compiled.idle_windows), 0, 0, None, reason))
-
-
-def _durations(target: Any) -> InstructionDurations:
-    """The target's durations, with y as long as x where the device has to compose it."""
-    durations = target.durations()
-    if "y" not in target.operation_names and "x" in target.operation_names:
-        unit = "s" if durations.dt is None else "dt"
-        durations.update([
-            ("y", [qubit], durations.get("x", qubit, unit=unit), unit)
-            for qubit in range(target.num_qubits)
-            if target.instruction_supported("x", (qubit,))
-        ])
-    return durations
-
-
-def _native_y(circuit: QuantumCircuit, target: Any) -> QuantumCircuit:
-    """Write every y as rz(−π/2), x, rz(π/2), which is exactly y, where the device has no y."""
-    if "y" in target.operation_names:
-        return circuit
-    written = circuit.copy_empty_like()
-    for one in circuit.data:
-        if one.name != "y":
-            written.append(one)
-            continue
-        for gate in (RZGate(-HALF_PI), XGate(), RZGate(HALF_PI)):
-            written.append(gate, one.qubits)
-    return written
