@@ -49,7 +49,7 @@ def axes_cost(axes: tuple[float, ...], angle: float, probability: float, turn: f
         for axis in axes:
             total = _pulse(axis, angle, node * turn) @ total
         kept += weight * abs(np.trace(total)) ** 2 / 4
-    return 1 - kept * (1 - max(0.75 * probability, _LEAST_PULSE_COST)) ** len(axes)
+    return 1 - float(kept) * (1 - max(0.75 * probability, _LEAST_PULSE_COST)) ** len(axes)
 
 
 def _pulse(axis: float, angle: float, turn: float) -> np.ndarray:
