@@ -64,7 +64,8 @@ class Shot {
  public:
   Shot(const Device& device, const Schedule& schedule, std::uint64_t seed, std::uint64_t shot, Tally& tally)
       : device_(device), schedule_(schedule), random_(seed, shot), clusters_(static_cast<int>(device.qubits.size())),
-        qubits_(device.qubits.size()), bonds_(device.edges.size()), tally_(tally) {
+        qubits_(device.qubits.size()), bonds_(device.edges.size()), group_(schedule.group), group_size_(schedule.group_size),
+        tally_(tally) {
     for (std::size_t q = 0; q < qubits_.size(); ++q) {
       const QubitNoise& noise = device.qubits[q];
       if (noise.sigma > 0) qubits_[q].detuning = noise.sigma * random_.normal();
@@ -270,7 +271,7 @@ class Shot {
         if (clusters_.bit(j)) qubits_[q].angle += angle;
       } else if (clusters_.together(q, j)) {
         clusters_.phase_both(q, j, static_cast<float>(angle));
-      } else if (clusters_.size(q) + clusters_.size(j) <= schedule_.most_live) {
+      } else if (may_join(q, j)) {
         join(q, j);
         clusters_.phase_both(q, j, static_cast<float>(angle));
       } else {  // exp(i angle n n) = local phases and exp(i angle/4 ZZ), of which the latter is twirled
@@ -279,6 +280,22 @@ class Shot {
         qubits_[q].angle += turn, qubits_[j].angle += turn;
       }
     }
+  }
+
+  int group(int q) const {
+    while (group_[q] != q) q = group_[q];
+    return q;
+  }
+
+  // Whether an idle phase may entangle q and j. What gates connect later counts as well: groups joined one after the other
+  // would otherwise grow without bound.
+  bool may_join(int q, int j) {
+    if (clusters_.size(q) + clusters_.size(j) > schedule_.most_live) return false;
+    const int a = group(q), b = group(j);
+    if (a == b) return true;
+    if (group_size_[a] + group_size_[b] > schedule_.most_live) return false;
+    group_[b] = a, group_size_[a] += group_size_[b];
+    return true;
   }
 
   void join(int p, int q) {
@@ -342,6 +359,7 @@ class Shot {
   Clusters clusters_;
   std::vector<Qubit> qubits_;
   std::vector<Bond> bonds_;
+  std::vector<int> group_, group_size_;
   Tally& tally_;
 };
 

@@ -62,6 +62,8 @@ struct Schedule {
   std::vector<Event> events;
   std::vector<std::array<std::complex<double>, 16>> matrices;  // row-major; of one qubit in the first four
   int bits = 0;
+  std::vector<int> group;       // of each qubit the first of those that gates will ever connect it with
+  std::vector<int> group_size;  // of each first one
   int most_live = 12;    // qubits of a cluster that idle neighbours may be joined in; else their phase is twirled
   int most_gated = 26;   // qubits of a cluster at all
 };

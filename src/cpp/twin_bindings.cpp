@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <complex>
 #include <mutex>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -50,6 +51,21 @@ Device device(const Table<double>& noise, const Table<int>& pairs, const Column<
   return out;
 }
 
+void group_by_gates(Schedule& schedule, int qubits) {
+  schedule.group.resize(qubits), schedule.group_size.assign(qubits, 1);
+  std::iota(schedule.group.begin(), schedule.group.end(), 0);
+  const auto first = [&](int q) {
+    while (schedule.group[q] != q) q = schedule.group[q];
+    return q;
+  };
+  for (const Event& event : schedule.events) {
+    if (event.kind != EventKind::Two) continue;
+    const int a = first(event.a), b = first(event.b);
+    if (a == b) continue;
+    schedule.group[b] = a, schedule.group_size[a] += schedule.group_size[b];
+  }
+}
+
 Schedule schedule(const Column<std::uint8_t>& kinds, const Table<int>& operands, const Table<double>& values,
                   const Array<std::complex<double>, nb::ndim<3>>& matrices, int qubits, int bits, int most_live, int most_gated) {
   const std::size_t count = kinds.shape(0);
@@ -77,6 +93,7 @@ Schedule schedule(const Column<std::uint8_t>& kinds, const Table<int>& operands,
     out.events.push_back({kind, o[0], o[1], v[0], v[1], o[2]});
   }
   out.bits = bits, out.most_live = most_live, out.most_gated = most_gated;
+  group_by_gates(out, qubits);
   return out;
 }
 

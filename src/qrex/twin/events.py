@@ -52,6 +52,11 @@ class Events:
     num_clbits: int
     touched: tuple[int, ...]
 
+    @property
+    def gates(self) -> int:
+        """Events that touch amplitudes."""
+        return int(np.isin(self.kinds, (_ONE, _TWO)).sum())
+
 
 def split_error(error: float, seconds: float, times: Sequence[tuple[float, float]], coherent_share: float) -> GateError:
     """What of an average gate error decoherence during the gate does not explain, split in two.

@@ -2,8 +2,9 @@
 
 In: a circuit over physical qubits, the device's noise and parameters, shots, a seed. Out: bits, one row per shot. Every
 shot is a trajectory of its own, with its own static detunings: see `src/cpp/trajectory.hpp`. Qubits that gates entangle
-are followed exactly, and so are idle neighbours that share a phase with them, as long as not more than `MOST_JOINED`
-qubits are entangled by both; where it would be more, such a phase is twirled into random ZZ.
+are followed exactly, and so are idle neighbours that share a phase with them, as long as gates and such phases together
+entangle few qubits: `most_joined`. Where it would be more, such a phase is twirled into random ZZ, which leaves
+what one qubit shows of it as it is.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from qiskit import QuantumCircuit
 
 from qrex import _kernels
 from qrex.errors import InfeasibleError
-from qrex.twin.events import events_of
+from qrex.twin.events import Events, events_of
 from qrex.twin.noise import DeviceNoise
 from qrex.twin.parameters import TwinParameters
 
-__all__ = ["MOST_JOINED", "MemorySample", "is_static", "sample_with_memory"]
+__all__ = ["MOST_JOINED", "MemorySample", "is_static", "most_joined", "sample_with_memory"]
 
 MOST_JOINED = 12
-_MOST_JOINED_WIDE = 5  # where more qubits than that take part
+_MOST_JOINED_WIDE = 5
 _MOST_GATED = 24
+_AMPLITUDES_PER_SHOT = 2**18  # gates times amplitudes: about a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +45,31 @@ def is_static(circuit: QuantumCircuit) -> bool:
     return not any(one.is_control_flow() or one.name == "store" for one in circuit.data)
 
 
+def most_joined(events: Events) -> int:
+    """How many qubits idle phases may entangle: 12 where no more take part and gates are few, down to 5."""
+    if len(events.touched) > MOST_JOINED:
+        return _MOST_JOINED_WIDE
+    affordable = _AMPLITUDES_PER_SHOT // max(events.gates, 1)
+    return min(max(affordable.bit_length() - 1, _MOST_JOINED_WIDE), MOST_JOINED)
+
+
 def sample_with_memory(
     circuit: QuantumCircuit, noise: DeviceNoise, parameters: TwinParameters, shots: int, seed: Sequence[int],
-    *, threads: int = 1, most_joined: int | None = None,
+    *, threads: int = 1, joined: int | None = None,
 ) -> MemorySample:  # fmt: skip
     """Equal seeds give equal bits, whatever `threads` is. InputError for what the device cannot run, InfeasibleError
-    where gates entangle too many qubits."""
+    where gates entangle too many qubits. `joined` takes the place of `most_joined`."""
     events = events_of(circuit, noise, parameters)
     chosen = np.abs(parameters.zeta_rad_per_s) > 0
     pairs = np.array(parameters.edges, dtype=np.int32).reshape(-1, 2)[chosen]
-    if most_joined is None:
-        most_joined = MOST_JOINED if len(events.touched) <= MOST_JOINED else _MOST_JOINED_WIDE
+    limit = most_joined(events) if joined is None else joined
     word = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0])
     try:
-        bits, twirled, joined = _kernels.sample_trajectories(
+        bits, twirled, largest = _kernels.sample_trajectories(
             np.ascontiguousarray(parameters.noise_table()), np.ascontiguousarray(pairs),
             np.ascontiguousarray(parameters.zeta_rad_per_s[chosen]), events.kinds, events.operands, events.values,
-            events.matrices, events.num_clbits, shots, word, threads, most_joined, _MOST_GATED,
+            events.matrices, events.num_clbits, shots, word, threads, limit, _MOST_GATED,
         )  # fmt: skip
     except ValueError as error:
         raise InfeasibleError(f"circuit {circuit.name!r}: {error}; use fewer qubits, or a live device") from error
-    return MemorySample(bits, twirled, joined)
+    return MemorySample(bits, twirled, largest)
