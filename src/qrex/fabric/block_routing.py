@@ -5,8 +5,8 @@ device. Out: placed blocks, the SWAPs between them, where every qubit starts and
 as many native gates, so a SWAP right behind a block is free; a router that first counts SWAPs and merges afterwards
 does not know that. Permutations at the start and at the end cost nothing.
 Beam search: a state has done some blocks and holds every qubit somewhere; a step does one more block, any that is
-ready, wherever on the way its qubits can meet, plain or mirrored. States rank by their cost so far plus what the next layers
-would need. O(blocks · width · options · blocks): 18 blocks on 6 qubits take 50 ms at a width of 64. Costs are
+ready, wherever on the way its qubits can meet, plain or mirrored. States rank by their cost so far plus what the next
+layers would need. O(blocks · width · options · blocks): 18 blocks on 6 qubits take 50 ms at a width of 64. Costs are
 -ln(fidelity). References: McKinney et al., arXiv:2308.03874 (mirrors); Li, Ding, Xie, arXiv:1809.02573 (lookahead).
 """
 
@@ -20,9 +20,9 @@ import rustworkx as rx
 
 __all__ = ["BlockRoute", "PlacedBlock", "Region", "RouteSearch"]
 
-_LOOKAHEAD_LAYERS = 4
-_DECAY = 0.7  # of a coming block's weight, per layer
-_FAR = 0.6  # of a SWAP: what a coupling too far costs later, since some SWAPs are taken into blocks
+_LOOKAHEAD_LAYERS = 5
+_DECAY = 0.8  # of a coming block's weight, per layer
+_FAR = 0.8  # of a SWAP: what a coupling too far costs later, since some SWAPs are taken into blocks
 _DRAWN_STARTS = 4000
 
 
