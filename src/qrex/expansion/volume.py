@@ -21,9 +21,9 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qrex.compilation import ErrorTable, compile_at
-from qrex.evidence import Source
+from qrex.evidence import Measurement, Source
 from qrex.fabric.blocks import BlockCompiler
-from qrex.measure.quantum_volume import MOST_WIDE, CompileStep, QuantumVolume, VolumeResult
+from qrex.measure.quantum_volume import MOST_WIDE, THRESHOLD, CompileStep, QuantumVolume, VolumeResult
 from qrex.suppress import decouple
 
 __all__ = ["EverythingOn", "PresetCompiler", "VolumeSearch", "search_volume"]
@@ -64,7 +64,7 @@ class EverythingOn:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSearch:
-    """Widths in rising order. `log2_volume` is the last that passed before the first that did not; 1 where even width 2
+    """Widths in rising order, the first failure last. `log2_volume` is the last width that passed; 1 where the first
     failed: a quantum volume of 2 is what one qubit has."""
 
     widths: tuple[VolumeResult, ...]
@@ -82,6 +82,22 @@ class VolumeSearch:
     def volume(self) -> int:
         """2 to the power of that width."""
         return 2**self.log2_volume
+
+    @property
+    def measurement(self) -> Measurement:
+        """The volume; its interval reaches up to the widths whose interval of the HOP holds or exceeds 2/3."""
+        within = 1
+        for result in self.widths:
+            if result.hop.high <= THRESHOLD:
+                break
+            within = result.width
+        last = self.widths[-1].hop
+        return Measurement(
+            float(self.volume), float(self.volume), float(max(self.volume, 2**within)), "",
+            sum(result.hop.n for result in self.widths), last.seed,
+            "2 to the largest width whose one-sided 2σ bound of the heavy-output probability exceeds 2/3; n: shots",
+            last.source, {"widths": [result.width for result in self.widths]},
+        )  # fmt: skip
 
 
 def search_volume(
