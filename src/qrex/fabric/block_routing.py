@@ -112,7 +112,8 @@ class _Meetings:
                     swaps.append([number[frozenset(step)] for step in steps])
                     cost.append(float(region.swap_costs[swaps[-1]].sum()))
         longest = max(map(len, swaps))
-        padded = np.array([one + [-1] * (longest - len(one)) for one in swaps], dtype=np.intp).reshape(-1, longest)
+        padded = np.array([one + [-1] * (longest - len(one)) for one in swaps], dtype=np.intp)
+        padded = padded.reshape(len(swaps), longest)  # two qubits need no SWAP
         return cls(first, count, np.array(moved), np.array(link), np.array(cost), padded)
 
 

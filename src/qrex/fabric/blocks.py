@@ -173,7 +173,7 @@ class BlockCompiler:
         self, qc: QuantumCircuit, blocks: Sequence[_Block], region: Region, route: BlockRoute
     ) -> QuantumCircuit:
         written = QuantumCircuit(QuantumRegister(self.target.num_qubits, "q"), *qc.cregs, name=qc.name)
-        _, gates = self._prices(region, blocks)
+        _, counts = self._prices(region, blocks)
         for one in route.placed:
             first = region.qubits[one.first]
             ends = tuple(region.qubits[p] for p in region.links[one.link])
@@ -182,11 +182,16 @@ class BlockCompiler:
             if one.block is not None:
                 matrix = blocks[one.block].matrix
                 matrix = _SWAP @ matrix if one.mirrored else matrix
-                count = int(gates[one.block, int(one.mirrored), one.link])
+                count = int(counts[one.block, int(one.mirrored), one.link])
             name, pair = self.natives[_sorted(first, second)]
             if pair[0] != first:
                 matrix = _SWAP @ matrix @ _SWAP
             part = self.decomposers[name](matrix, _num_basis_uses=count)
+            gates = (tuple(part.find_bit(bit).index for bit in step.qubits) for step in part.data)
+            if (1, 0) in gates:
+                # With the fewest pulses three gates come out the other way round, which the device may not have.
+                part = self.decomposers[name](_SWAP @ matrix @ _SWAP, _num_basis_uses=count)
+                pair = pair[::-1]
             for step in part.data:
                 written.append(step.operation, [pair[part.find_bit(bit).index] for bit in step.qubits])
         written.barrier(*(written.qubits[q] for q in sorted(region.qubits)))
