@@ -39,7 +39,7 @@ def contrast(ones_high: int, shots_high: int, ones_low: int, shots_low: int) -> 
 
     >>> value, error = contrast(90, 100, 10, 100)
     >>> round(value, 2), round(error, 3)
-    (0.8, 0.043)
+    (0.8, 0.044)
     """
     value, variance = ones_high / shots_high - ones_low / shots_low, 0.0
     for ones, shots in ((ones_high, shots_high), (ones_low, shots_low)):

@@ -208,8 +208,11 @@ class Relaxation:
         )  # fmt: skip
         if self.kind != "Ramsey":
             return time, None
-        artificial = 1 / (4 * self.delays_seconds[1])
-        shift = artificial - fit.parameters[3] / longest, artificial - fit.draws[:, 3] / longest
+        step = self.delays_seconds[1]
+        artificial = 1 / (4 * step)
+        # Delays on a grid show a frequency up to its sign and to multiples of 1/step.
+        turns = (np.abs((p * step / longest + 0.5) % 1 - 0.5) for p in (fit.parameters[3], fit.draws[:, 3]))
+        shift = tuple(artificial - t / step for t in turns)
         detuning = measurement_from_draws(
             float(shift[0]), shift[1], unit="Hz", n=shots, seed=self.seed, method=_METHODS["Ramsey"], source=source,
             detail={"qubit": qubit, "standard_error": float(np.std(shift[1])), "artificial_hertz": artificial},
