@@ -158,6 +158,18 @@ def test_regions_are_connected_and_ranked():
         assert np.isfinite(region.distances()).all() and region.distances().max() <= 4
 
 
+def test_of_too_many_regions_the_better_half_of_the_device_is_kept(monkeypatch):
+    """The oracle is the full list: the best regions survive a cap, wherever on the device they lie."""
+    target = FakeGuadalupeV2().target
+    table = ErrorTable.from_target(target)
+    natives = {link: native_pair(target, link) for link in coupling_links(target)}
+    everything = best_regions(target, table, natives, 6, 1000)
+    monkeypatch.setattr("qrex.fabric.blocks._MOST_REGIONS", len(everything) // 2)
+    kept = best_regions(target, table, natives, 6, 1000)
+    assert len(kept) == len(everything) // 2
+    assert kept[0].qubits in [region.qubits for region in everything[:3]]
+
+
 def test_other_circuits_are_refused():
     compiler = BlockCompiler(FakeGuadalupeV2().target, seed=1)
     one_qubit = QuantumCircuit(2)

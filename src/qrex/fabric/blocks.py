@@ -35,7 +35,7 @@ __all__ = ["BlockCompiler", "best_regions"]
 _SWAP = np.eye(4)[[0, 2, 1, 3]]
 _REGIONS_ROUTED = 12
 _REGIONS_KEPT = 3
-_MOST_REGIONS = 20_000
+_MOST_REGIONS = 5_000
 _PILOTS = 6
 _LEAST_FIDELITY = 1e-9
 _WAITING = 0.5
@@ -215,7 +215,7 @@ def best_regions(
 ) -> list[Region]:
     """The `count` connected sets of `size` qubits with the least expected cost of square random circuits, best first.
 
-    Every connected set is looked at, up to 20,000 of them.
+    Every connected set is looked at; of more than 5,000 those whose qubits have the better links and readout.
     """
     neighbors: dict[int, set[int]] = {}
     for a, b in natives:
@@ -223,8 +223,12 @@ def best_regions(
         neighbors.setdefault(b, set()).add(a)
     cost = {link: -table.cost(*native).log_fidelity for link, native in natives.items()}
     seconds = {link: table.cost(*native).seconds or 0.0 for link, native in natives.items()}
+    weights = {
+        q: float(np.mean([cost[_sorted(q, other)] for other in around])) - table.cost("measure", (q,)).log_fidelity
+        for q, around in neighbors.items()
+    }
     regions = []
-    for qubits in _connected_sets(neighbors, size):
+    for qubits in _connected_sets(neighbors, size, weights):
         inside = set(qubits)
         links = [link for link in natives if set(link) <= inside]
         place = {q: k for k, q in enumerate(qubits)}
@@ -244,11 +248,15 @@ def best_regions(
     return [region for _, _, region in regions[:count]]
 
 
-def _connected_sets(neighbors: dict[int, set[int]], size: int) -> list[tuple[int, ...]]:
-    """Connected sets of `size` qubits, each once, smallest first qubit first."""
+def _connected_sets(
+    neighbors: dict[int, set[int]], size: int, weights: dict[int, float]
+) -> list[tuple[int, ...]]:
+    """Connected sets of `size` qubits, each once; the lightest where they are too many to list."""
     found = {frozenset((q,)) for q in neighbors}
     for _ in range(size - 1):
         grown = {group | {other} for group in found for q in group for other in neighbors[q] - group}
-        # A device so large that its sets cannot all be listed has more good ones than are needed.
-        found = set(sorted(grown, key=sorted)[:_MOST_REGIONS]) if len(grown) > _MOST_REGIONS else grown
+        if len(grown) > _MOST_REGIONS:
+            ranked = sorted(grown, key=lambda group: (sum(weights[q] for q in group), sorted(group)))
+            grown = set(ranked[:_MOST_REGIONS])
+        found = grown
     return sorted(tuple(sorted(group)) for group in found)
