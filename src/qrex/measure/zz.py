@@ -9,8 +9,8 @@ is not flipped; links of a class are therefore at least two couplings apart. The
 
     A·exp(-τ/T2)·Re[exp(i(2πfτ + φ))·G],   G = exp(-sτ/2) + γ(1 - exp(-sτ/2))/s,   s = γ + iζ
 
-f is the artificial detuning; |ζ|/2π below 2f is seen. References: Garbow, Weitekamp, Pines, Chem. Phys. Lett. 93, 504
-(1982) (bilinear rotation decoupling); Takita et al., arXiv:1605.01351 (joint amplification).
+f is the artificial detuning; |ζ|/2π below 2f is seen. Reference: Garbow, Weitekamp, Pines, Chem. Phys. Lett. 93, 504
+(1982), bilinear rotation decoupling, which the name JAZZ goes back to.
 """
 
 from __future__ import annotations
