@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": ()}
+_OPTIONS_OF = {
+    "rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": (),
+    "volume": ("width",), "t1": (), "ramsey": (), "echo": (), "zz": (),
+}  # fmt: skip
+_RELAXATION: dict[str, Any] = {"t1": "T1", "ramsey": "Ramsey", "echo": "echo"}
 
 
 @click.command("measure", short_help="Run one protocol on one QPU, with plot, CSV and JSON.")
@@ -30,7 +34,9 @@ _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window"
 @click.option("--shots", metavar="N", type=click.IntRange(1, MAX_SHOTS), default=1000, show_default=True,
               help="Shots per circuit.")  # fmt: skip
 @options.seed
-@click.option("--width", type=click.Choice(["1", "2"]), help="rb: only one-qubit or only two-qubit Cliffords.")
+@click.option("--width", metavar="N", type=click.IntRange(1, 12),
+              help="rb: only one-qubit (1) or two-qubit (2) Cliffords. volume: this width alone, 2 to 12. Default: "
+                   "widths from 2 up to the first that fails.")  # fmt: skip
 @click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]), help="tomography: the gate. Default: sx.")
 @click.option("--window", "windows", type=options.SECONDS, multiple=True, metavar="TIME",
               help='coherence: an idle window, e.g. "5us"; may be repeated. Default: six, up to where T1 and T2 alone '
@@ -50,7 +56,7 @@ def command(
     qpu: str | None,
     shots: int,
     seed: int,
-    width: str | None,
+    width: int | None,
     gate: str | None,
     windows: tuple[float, ...],
     sequences: tuple[str, ...],
@@ -68,11 +74,17 @@ def command(
       tomography    process tomography of a one-qubit gate on every qubit
       coherence     Q of idle windows, plain and decoupled, with the T1/T2 ceiling
       entanglement  fidelity and ebits of every link, the density E beside them
+      volume        quantum volume: Qiskit's preset level 3 and everything on
+      t1, echo      T1 and T2 of every qubit
+      ramsey        T2* and detuning of every qubit
+      zz            ZZ of every link, with its sign
 
     Raw counts are kept: the same measurement is never made twice.
     """
     _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences})
-    from qrex.cli import protocols
+    if width and not (width <= 2 if protocol == "rb" else width >= 2):
+        raise click.UsageError(f"--width {width} is none of {protocol}: rb has 1 and 2, volume has 2 to 12")
+    from qrex.cli import protocols, protocols_relaxation, protocols_volume
     from qrex.cli.opening import open_session
     from qrex.errors import InfeasibleError
     from qrex.report import check_writable
@@ -88,13 +100,19 @@ def command(
                                                        "sequences": sequences})  # fmt: skip
         try:
             if protocol == "rb":
-                findings = protocols.benchmark(session, shots, (int(width),) if width else (1, 2))
+                findings = protocols.benchmark(session, shots, (width,) if width else (1, 2))
             elif protocol == "tomography":
                 findings = protocols.tomography(session, shots, gate or "sx")
             elif protocol == "coherence":
                 findings = protocols.coherence(session, shots, windows, sequences)
-            else:
+            elif protocol == "entanglement":
                 findings = protocols.entanglement(session, shots)
+            elif protocol == "volume":
+                findings = protocols_volume.volume(session, shots, width)
+            elif protocol == "zz":
+                findings = protocols_relaxation.zz(session, shots)
+            else:
+                findings = protocols_relaxation.relaxation(session, shots, _RELAXATION[protocol])
             document = _save(folder, protocol, findings, session, shots)
         except BaseException:
             session.store.finish_run(run_id, "failed", None)
@@ -109,7 +127,7 @@ def command(
 def _refuse_options_of_others(protocol: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value and name not in _OPTIONS_OF[protocol]:
-            owner = next(other for other, names in _OPTIONS_OF.items() if name in names)
+            owner = " and ".join(other for other, names in _OPTIONS_OF.items() if name in names)
             raise click.UsageError(f"--{name} is an option of {owner}; {protocol} does not take it")
 
 

@@ -51,8 +51,9 @@ def print_readings(readings: Sequence[Reading]) -> None:
         place = "" if reading.x is None else format_seconds(reading.x) if reading.x_unit == "s" else f"{reading.x:g}"
         values = [value_text(m), interval_text(m), f"{m.n:,}", SOURCES[m.source]]
         rows.append([reading.figure, reading.of, *([place] if curve else []), *values])
-    header = ["figure", "of", *(["window"] if curve else []), "value", "95 % interval", "n", "source"]
-    print_table(header, rows, right=("window", "n"))
+    where = "window" if all(reading.x_unit in ("s", "") for reading in shown) else "at"
+    header = ["figure", "of", *([where] if curve else []), "value", "95 % interval", "n", "source"]
+    print_table(header, rows, right=(where, "n"))
     click.echo()
     methods: dict[str, str] = {}
     for reading in shown:

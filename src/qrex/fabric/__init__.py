@@ -6,6 +6,7 @@ it, and the sub-lattice that is in use.
 
 from __future__ import annotations
 
+from qrex.fabric.blocks import BlockCompiler
 from qrex.fabric.layout import DEFAULT_CANDIDATES, LayoutCandidate, LayoutChoice, choose_layout
 from qrex.fabric.moving import move_circuit
 from qrex.fabric.placement_score import PlacementScore
@@ -14,6 +15,7 @@ from qrex.fabric.sub_lattice import best_sub_lattice, restricted_target, sub_lat
 
 __all__ = [
     "DEFAULT_CANDIDATES",
+    "BlockCompiler",
     "LayoutCandidate",
     "LayoutChoice",
     "PlacementScore",

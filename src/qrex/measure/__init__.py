@@ -11,8 +11,10 @@ writes its circuits, `analyze(counts, source)` takes one counts mapping per circ
     entanglement   the density E and its companions, computed from link qualities
     tomography     one-qubit process tomography
     coherence      Q of an idle window, plain or decoupled; sequences; window_search finds a window by its Q
+    quantum_volume square random circuits and their heavy outputs; the caller gives the compile step
+    relaxation, zz T1, Ramsey and echo of every qubit; ZZ of every link
     fidelity       counts against an ideal distribution, counts against counts
-    statistics, decay, clifford, schedule   what the above are made of
+    statistics, decay, curves, clifford, schedule   what the above are made of
 
 Nothing is imported here, so that naming the room costs nothing.
 """
