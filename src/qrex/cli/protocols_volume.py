@@ -10,6 +10,7 @@ from qrex.errors import InfeasibleError
 from qrex.expansion.session import Session
 from qrex.expansion.volume import EverythingOn, PresetCompiler, VolumeSearch
 from qrex.measure.quantum_volume import LEAST_CIRCUITS, MOST_WIDE, QuantumVolume, VolumeResult
+from qrex.suppress import IdleNoise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,8 @@ def volume(session: Session, shots: int, width: int | None) -> Findings:
     """One width, or widths from 2 up to the first that fails, for each of the two."""
     target = session.qpu.target
     seed = session.seed_for("measure volume")
-    steps = {BEFORE: PresetCompiler(seed), AFTER: EverythingOn(seed)}
+    noise = IdleNoise.of(session.qpu.backend, session.platform.qpus[0].noise)
+    steps = {BEFORE: PresetCompiler(seed), AFTER: EverythingOn(seed, noise=noise)}
     widths = [width] if width else list(range(2, min(MOST_WIDE, target.num_qubits) + 1))
     if not widths or widths[0] > target.num_qubits:
         raise InfeasibleError(

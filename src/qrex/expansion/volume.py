@@ -24,7 +24,7 @@ from qrex.compilation import ErrorTable, compile_at
 from qrex.evidence import Measurement, Source
 from qrex.fabric.blocks import BlockCompiler
 from qrex.measure.quantum_volume import MOST_WIDE, THRESHOLD, CompileStep, QuantumVolume, VolumeResult
-from qrex.suppress import decouple
+from qrex.suppress import ZZ_AWARE, IdleNoise, decouple
 
 __all__ = ["EverythingOn", "PresetCompiler", "VolumeSearch", "search_volume"]
 
@@ -48,17 +48,21 @@ class PresetCompiler:
 
 @dataclass(frozen=True)
 class EverythingOn:
-    """`beam` routes are followed per circuit; `sequence` decouples, "" leaves idle windows alone."""
+    """`beam` routes are followed per circuit; `sequence` decouples, "" leaves idle windows alone; `noise` is what
+    "zz-aware" decides by."""
 
     seed: int
     beam: int = 192
-    sequence: str = "XY4-staggered"
+    sequence: str = ZZ_AWARE
+    noise: IdleNoise | None = None
 
     def __call__(self, circuits: Sequence[QuantumCircuit], target: Target) -> list[QuantumCircuit]:
         compiler = BlockCompiler(target, seed=self.seed, beam=self.beam)
         compiled = compiler.compile(circuits)
         if self.sequence:
-            compiled = [decouple(one, target, self.sequence, table=compiler.table).compiled for one in compiled]
+            compiled = [
+                decouple(one, target, self.sequence, noise=self.noise, table=compiler.table).compiled for one in compiled
+            ]
         return [one.circuit for one in compiled]
 
 
