@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qrex.circuits.workload import DEFAULT_SHOTS, MAX_SHOTS, Circuit, Target, Workload
+from qrex.circuits.workload import DEFAULT_SHOTS, MAX_SHOTS, RANDOMIZED, Circuit, Target, Workload
 
 if TYPE_CHECKING:
     from qrex.circuits.loading import load_workload
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_SHOTS",
     "MAX_SHOTS",
+    "RANDOMIZED",
     "Circuit",
     "Target",
     "Workload",

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
     from qrex.circuits.program import Program
 
-__all__ = ["DEFAULT_SHOTS", "MAX_SHOTS", "Circuit", "Target", "Workload"]
+__all__ = ["DEFAULT_SHOTS", "MAX_SHOTS", "RANDOMIZED", "Circuit", "Target", "Workload"]
 
 Target = Literal["auto", "simulate", "qpu", "both"]
 """What is wanted: the exact answer, the device's answer, both, or ("auto") both where a QPU can run it."""
 
 DEFAULT_SHOTS = 1000
 MAX_SHOTS = 1_000_000_000
+
+RANDOMIZED = "randomized"
+"""Key of a Qiskit circuit's metadata: true where random one-qubit gates stand between all that happens, so that an
+average over such circuits knows of a phase between neighbours its strength alone."""
 
 
 @dataclass(frozen=True, slots=True)

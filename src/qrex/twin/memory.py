@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qrex import _kernels
+from qrex.circuits import RANDOMIZED
 from qrex.errors import InfeasibleError
 from qrex.twin.events import events_of
 from qrex.twin.noise import DeviceNoise
@@ -24,7 +25,7 @@ from qrex.twin.parameters import TwinParameters
 __all__ = ["MOST_JOINED", "MemorySample", "is_static", "sample_with_memory"]
 
 MOST_JOINED = 12
-_MOST_JOINED_WIDE = 5  # where more qubits than that take part
+_MOST_JOINED_WIDE = 5  # where more qubits than that take part, or random gates twirl the phases anyway
 _MOST_GATED = 24
 
 
@@ -53,7 +54,8 @@ def sample_with_memory(
     chosen = np.abs(parameters.zeta_rad_per_s) > 0
     pairs = np.array(parameters.edges, dtype=np.int32).reshape(-1, 2)[chosen]
     if most_joined is None:
-        most_joined = MOST_JOINED if len(events.touched) <= MOST_JOINED else _MOST_JOINED_WIDE
+        narrow = len(events.touched) <= MOST_JOINED and not (circuit.metadata or {}).get(RANDOMIZED)
+        most_joined = MOST_JOINED if narrow else _MOST_JOINED_WIDE
     word = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0])
     try:
         bits, twirled, joined = _kernels.sample_trajectories(
