@@ -197,14 +197,14 @@ def test_the_interval_of_a_product_adds_up_as_independent_errors_do(make_target,
 
 def test_depths_follow_the_gate_errors(make_target):
     target = make_target(3, [(0, 1), (1, 2)])  # error 1e-2: α loses 4/3 of it per step
-    assert LayerFidelity.plan(target, seed=1, chain=[0, 1, 2]).depths == (1, 16, 52)
+    assert LayerFidelity.plan(target, seed=1, chain=[0, 1, 2]).depths == (1, 4, 16, 52)
     better = make_target(3, [(0, 1), (1, 2)])
     for pair in ((0, 1), (1, 2)):
         better["cx"][pair].error = 1e-4
-    assert LayerFidelity.plan(better, seed=1, chain=[0, 1, 2]).depths == (1, 60, 200)
+    assert LayerFidelity.plan(better, seed=1, chain=[0, 1, 2]).depths == (1, 14, 60, 200)
     for pair in ((0, 1), (1, 2)):
         better["cx"][pair].error = None
-    assert LayerFidelity.plan(better, seed=1, chain=[0, 1, 2]).depths == (1, 12, 40)
+    assert LayerFidelity.plan(better, seed=1, chain=[0, 1, 2]).depths == (1, 4, 12, 40)
 
 
 def test_gates_of_a_layer_start_together_and_nothing_else_runs_meanwhile(make_target):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": ()}
+_OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": (),
+               "layer": ("chain", "sequence"), "interleaved": ("gate", "window", "width")}  # fmt: skip
 
 
 @click.command("measure", short_help="Run one protocol on one QPU, with plot, CSV and JSON.")
@@ -30,14 +31,19 @@ _OPTIONS_OF = {"rb": ("width",), "tomography": ("gate",), "coherence": ("window"
 @click.option("--shots", metavar="N", type=click.IntRange(1, MAX_SHOTS), default=1000, show_default=True,
               help="Shots per circuit.")  # fmt: skip
 @options.seed
-@click.option("--width", type=click.Choice(["1", "2"]), help="rb: only one-qubit or only two-qubit Cliffords.")
-@click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]), help="tomography: the gate. Default: sx.")
+@click.option("--width", type=click.Choice(["1", "2"]),
+              help="rb: only one-qubit or only two-qubit Cliffords. interleaved: which of them; default: 1.")
+@click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]),
+              help="tomography, interleaved: the gate. Default: sx; of pairs their native one.")
+@click.option("--chain", metavar="QUBITS",
+              help='layer: qubits in a row, e.g. "0,1,2". Default: the best 10 that the calibration names, else a path '
+                   "of little gate error.")  # fmt: skip
 @click.option("--window", "windows", type=options.SECONDS, multiple=True, metavar="TIME",
-              help='coherence: an idle window, e.g. "5us"; may be repeated. Default: six, up to where T1 and T2 alone '
-                   "allow Q = 0.68.")  # fmt: skip
+              help='coherence, interleaved: an idle window, e.g. "5us"; may be repeated. Default of coherence: six, up '
+                   "to where T1 and T2 alone allow Q = 0.68.")  # fmt: skip
 @click.option("--sequence", "sequences", multiple=True,
               type=click.Choice(["XX", "XY4", "XX-staggered", "XY4-staggered"]),
-              help="coherence: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
+              help="coherence, layer: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
 @click.option("--out", metavar="FOLDER", type=click.Path(), default="out", show_default=True,
               help="Folder for the plot, CSV and JSON.")  # fmt: skip
 @options.cores
@@ -52,6 +58,7 @@ def command(
     seed: int,
     width: str | None,
     gate: str | None,
+    chain: str | None,
     windows: tuple[float, ...],
     sequences: tuple[str, ...],
     out: str,
@@ -68,11 +75,14 @@ def command(
       tomography    process tomography of a one-qubit gate on every qubit
       coherence     Q of idle windows, plain and decoupled, with the T1/T2 ceiling
       entanglement  fidelity and ebits of every link, the density E beside them
+      layer         layer fidelity of a chain: all that its layers do, at once
+      interleaved   error of one gate, or of an idle window, between random Cliffords
 
     Raw counts are kept: the same measurement is never made twice.
     """
-    _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences})
-    from qrex.cli import protocols
+    _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences,
+                                         "chain": chain})  # fmt: skip
+    from qrex.cli import protocols, protocols_layers
     from qrex.cli.opening import open_session
     from qrex.errors import InfeasibleError
     from qrex.report import check_writable
@@ -85,7 +95,7 @@ def command(
                 "file, or name a fake backend with --platform"
             )
         run_id = _start_run(session, protocol, shots, {"width": width, "gate": gate, "windows": windows,
-                                                       "sequences": sequences})  # fmt: skip
+                                                       "sequences": sequences, "chain": chain})  # fmt: skip
         try:
             if protocol == "rb":
                 findings = protocols.benchmark(session, shots, (int(width),) if width else (1, 2))
@@ -93,6 +103,10 @@ def command(
                 findings = protocols.tomography(session, shots, gate or "sx")
             elif protocol == "coherence":
                 findings = protocols.coherence(session, shots, windows, sequences)
+            elif protocol == "layer":
+                findings = protocols_layers.layer(session, shots, chain, sequences)
+            elif protocol == "interleaved":
+                findings = protocols_layers.interleaved(session, shots, gate, windows, int(width) if width else None)
             else:
                 findings = protocols.entanglement(session, shots)
             document = _save(folder, protocol, findings, session, shots)

@@ -252,8 +252,8 @@ def _compared(
 def _depths(
     target: Target, groups: Sequence[Sequence[int]], seconds: float, usual: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Four depths up to where the median window has cost most of the signal. T1 and T2 give the least loss there can
-    be, so the depths lie factors apart: where the true loss is ten times as large, the lower ones still tell."""
+    """Depths up to where the median window has cost most of the signal. T1 and T2 give the least loss there can be, so
+    the depths lie factors apart and begin at 0 and 1: where the true loss is far larger, the lower ones still tell."""
     table = target.qubit_properties or []
     losses = []
     for group in groups:
@@ -267,7 +267,7 @@ def _depths(
     if loss <= 0:
         return usual
     longest = int(np.clip(round(_WANTED_LOSS / loss), _SHORTEST, min(_LONGEST, max(usual))))
-    return tuple(sorted({1, *(max(round(longest * part), 2) for part in (0.08, 0.3, 1.0))}))
+    return tuple(sorted({0, 1, 2, 4, *(max(round(longest * part), 2) for part in (0.08, 0.3, 1.0))}))
 
 
 class _Single:

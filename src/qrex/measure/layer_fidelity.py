@@ -6,7 +6,7 @@ their product LF over all layers, and the error per layered gate EPLG = 1 - LF^(
 A circuit is a random stabilizer state of every group, m steps of [random one-qubit Cliffords on all qubits, barrier,
 the layer's gates at once while the others idle, barrier], the inverse and a random flip. Preparation and readout do
 not enter. What neighbors do to each other in the layer does: that is what the product of isolated gate errors lacks.
-Cost: layers · depths · samples circuits; 10 qubits take 36. References: McKay et al., arXiv:2311.05933; Proctor et
+Cost: layers · depths · samples circuits; 10 qubits take 48. References: McKay et al., arXiv:2311.05933; Proctor et
 al., arXiv:1807.07975 (direct benchmarking).
 """
 
@@ -37,8 +37,8 @@ __all__ = ["Group", "LayerFidelity", "LayerFidelityResult", "chain_layers", "pro
 Group = tuple[int, ...]
 """A pair in the order of its native gate, or one idle qubit."""
 
-METHOD = "layer fidelity: simultaneous direct randomized benchmarking of disjoint layers"
-_DEPTHS = (1, 12, 40)
+METHOD = "simultaneous direct randomized benchmarking of disjoint layers"
+_DEPTHS = (1, 4, 12, 40)
 _LEAST_LONGEST, _MOST_LONGEST = 40, 200
 _WANTED_LOSS = 0.7
 """Exponent of the decay that is wanted at the longest depth, as far as the device's own gate errors tell."""
@@ -250,7 +250,8 @@ def _groups(target: Target, layer: Sequence[tuple[int, int]], everyone: Sequence
 
 
 def _depths(target: Target, layers: Sequence[Sequence[Group]]) -> tuple[int, ...]:
-    """Three depths up to where the median gate has lost half of its signal; a fixed choice where no error is known."""
+    """Depths up to where the median gate has lost half of its signal, with short ones for gates that are ten times as
+    bad; a fixed choice where no error is known."""
     losses = []
     for group in (group for layer in layers for group in layer if len(group) == 2):
         name, pair = native_pair(target, (group[0], group[1]))
@@ -261,7 +262,7 @@ def _depths(target: Target, layers: Sequence[Sequence[Group]]) -> tuple[int, ...
     if not losses:
         return _DEPTHS
     longest = int(np.clip(round(_WANTED_LOSS / float(np.median(losses))), _LEAST_LONGEST, _MOST_LONGEST))
-    return 1, round(longest * 0.3), longest
+    return 1, max(round(longest * 0.07), 2), round(longest * 0.3), longest
 
 
 def _group_fidelity(decay: GroupDecay, seed: int, source: Source) -> Measurement:
