@@ -256,6 +256,19 @@ def test_bad_plans_are_refused(asked, kind, says, make_target):
         LayerFidelity.plan(make_target(5, PATH), seed=1, **asked)
 
 
+def test_a_dead_gate_is_not_taken_for_a_perfect_one(make_target):
+    # Chance at every depth fits any α.
+    plan = LayerFidelity.plan(make_target(5, PATH), seed=1, layers=[[(0, 1)]], qubits=[0, 1, 2])
+    rng = np.random.default_rng(6)
+    counts = []
+    for _ in range(len(plan._slots())):
+        flat = rng.multinomial(1000, [1 / 8] * 8)
+        counts.append({format(i, "03b"): int(n) for i, n in enumerate(flat) if n})
+    result = plan.analyze(counts, "simulated")
+    assert [one.value for one in result.fidelities[0]] == [1 / 16, 1 / 4]
+    assert "dead" in result.decays[0][0].alpha.method
+
+
 def test_counts_of_something_else_are_refused(make_target):
     plan = LayerFidelity.plan(make_target(5, PATH), seed=1, chain=CHAIN)
     with pytest.raises(InputError, match="one for each"):

@@ -27,7 +27,7 @@ from qrex.errors import InputError, PlatformError
 from qrex.evidence import Measurement, Source
 from qrex.measure.clifford import ONE_QUBIT, pair_cliffords
 from qrex.measure.coherence import qubit_colors
-from qrex.measure.rb import GroupDecay, expected_flips, group_successes, measured_decay
+from qrex.measure.rb import GroupDecay, expected_flips, group_successes, living_decay
 from qrex.measure.schedule import Timeline, coupling_links, native_pair
 from qrex.measure.sequences import WindowSequence, fill_window
 from qrex.measure.statistics import measurement_from_draws
@@ -212,7 +212,7 @@ class LayerFidelity:
                 points[number][g].append((depth, hits, shots, flips[g]))
         decays = tuple(
             tuple(
-                measured_decay(
+                living_decay(
                     group, points[number][g], error_scale=1 - 0.25 ** len(group), seed=self.seed, method=METHOD,
                     source=source,
                 )
