@@ -2,8 +2,8 @@
 
     python benchmarks/twin_layer_fidelity.py [--length 10] [--margin 2] [--shots 500] [--seed 21] [DEVICE …]
 
-In: fake backends of qiskit-ibm-runtime by city, by default those that the documents name. Out: one JSON object per
-device and line, with -ln LF of the snapshot, of the product of the stated gate errors, and of the twin under its default
+In: fake backends of qiskit-ibm-runtime by city, by default the Eagles and two Herons. Out: one JSON object per device
+and line, with -ln LF of the snapshot, of the product of the stated gate errors, and of the twin under its default
 assumptions: of the chain alone, and of the chain inside of `margin` more qubits at each end.
 
 The maker measures long chains at once and reports of each length the best part, in which a gate that reaches out counts
@@ -70,8 +70,8 @@ def compared(city: str, length: int, margin: int, shots: int, seed: int) -> dict
         counts = [result.get_counts(index) for index in range(len(circuits))]
         fidelity, _ = plan.analyze(counts, "simulated").within(stated.qubits)
         off = round(-math.log(fidelity.value) / snapshot - 1, 3)
-        record[name] = {"qubits": len(chain), "twin": loss(fidelity), "off": off,
-                        "seconds": round(time.perf_counter() - begin, 1)}  # fmt: skip
+        seconds = round(time.perf_counter() - begin, 1)
+        record[name] = {"qubits": len(chain), "twin": loss(fidelity), "off": off, "seconds": seconds}
     return record
 
 
