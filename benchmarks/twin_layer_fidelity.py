@@ -7,8 +7,8 @@ and line, with -ln LF of the snapshot, of the product of the stated gate errors,
 assumptions: of the chain alone, and of the chain inside of `margin` more qubits at each end.
 
 The maker measures long chains at once and reports of each length the best part, in which a gate that reaches out counts
-by its square root (qiskit-device-benchmarking, `reconstruct_lf_per_length`): the second figure follows that. Which gates
-reach out is read off the longest chain in the snapshot that holds the shorter one. Nothing is fitted.
+by its square root (qiskit-device-benchmarking, `reconstruct_lf_per_length`): the second figure follows that. What
+reaches out is read off the longest chain in the snapshot that holds the shorter one. Nothing is fitted.
 """
 
 from __future__ import annotations
