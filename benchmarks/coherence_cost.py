@@ -48,8 +48,8 @@ def trajectories(shots: int, threads: int, log) -> dict[str, Any]:
     plain = _only_phases(backend.parameters)
     rng = np.random.default_rng(21)
     phased, detunings = phase_circuit(circuit, backend, plain)
-    draws = {q: plain.detuning_rad_per_s[q] * rng.normal(size=shots) + plain.parity_rad_per_s[q] * rng.choice((-1, 1), shots)
-             for q in detunings}  # fmt: skip
+    widths, parities = plain.detuning_rad_per_s, plain.parity_rad_per_s
+    draws = {q: widths[q] * rng.normal(size=shots) + parities[q] * rng.choice((-1, 1), shots) for q in detunings}
     binds = [{detunings[q]: draws[q].tolist() for q in detunings}]
     simulator = AerSimulator(method="statevector", max_parallel_threads=threads, runtime_parameter_bind_enable=True,
                              max_parallel_experiments=0)  # fmt: skip
@@ -96,7 +96,8 @@ def _only_phases(parameters: TwinParameters) -> TwinParameters:
     n = parameters.num_qubits
     never, none = np.full(n, math.inf), np.zeros(n)
     strong = 15 * parameters.zeta_rad_per_s  # of a fixed coupling, so that a difference would show
-    return replace(parameters, t1_seconds=never, t2_seconds=never, reads_one=none, reads_zero=none, zeta_rad_per_s=strong)
+    return replace(parameters, t1_seconds=never, t2_seconds=never, reads_one=none, reads_zero=none,
+                   zeta_rad_per_s=strong)  # fmt: skip
 
 
 def _compiled(backend) -> QuantumCircuit:
@@ -113,7 +114,8 @@ def phase_circuit(circuit: QuantumCircuit, backend, parameters: TwinParameters):
     used = sorted({place[bit] for one in circuit.data if one.name != "barrier" for bit in one.qubits})
     small = {qubit: index for index, qubit in enumerate(used)}
     detuning = {qubit: Parameter(f"d{qubit}") for qubit in used}
-    zeta = {edge: z for edge, z in zip(parameters.edges, parameters.zeta_rad_per_s, strict=True) if set(edge) <= set(used)}
+    every = zip(parameters.edges, parameters.zeta_rad_per_s, strict=True)
+    zeta = {edge: z for edge, z in every if set(edge) <= set(used)}
     made = QuantumCircuit(len(used), len(used))
     begun = {qubit: occupancy.signs[qubit].begun for qubit in used}
     turned = dict.fromkeys(used, 0.0)  # when its own phase was last written, ticks; constant part in rad

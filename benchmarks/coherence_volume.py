@@ -24,13 +24,14 @@ CIRCUITS = 100
 def volumes(name: str, shots: int, log) -> dict[str, Any]:
     """Both searches on one twin."""
     backend = twin(name)
-    compilers = {"before": PresetCompiler(SEED), "after": EverythingOn(SEED, noise=IdleNoise.of(backend))}
+    compilers = {"before": PresetCompiler(SEED), "after": EverythingOn(SEED, IdleNoise.of(backend))}
     found: dict[str, Any] = {"device": name, "shots": shots, "circuits": CIRCUITS, "seed": SEED}
     for side, compiler in compilers.items():
 
         def told(result: VolumeResult, side: str = side) -> None:
-            log(f"{name} {side}, width {result.width}: HOP {result.hop.value:.4f} [{result.hop.low:.4f}, "
-                f"{result.hop.high:.4f}], 2σ bound {result.lower:.4f} (original {result.lower_original:.4f}), {result.verdict}")  # fmt: skip
+            hop = result.hop
+            log(f"{name} {side}, width {result.width}: HOP {hop.value:.4f} [{hop.low:.4f}, {hop.high:.4f}], 2σ bound "
+                f"{result.lower:.4f} (original {result.lower_original:.4f}), {result.verdict}")  # fmt: skip
 
         search = search_volume(backend.target, _runner(backend, shots), compiler, seed=SEED, source="simulated",
                                circuits=CIRCUITS, on_width=told)  # fmt: skip
@@ -42,14 +43,15 @@ def volumes(name: str, shots: int, log) -> dict[str, Any]:
 def six_qubits(shots: int, log) -> dict[str, float]:
     """Seconds of a quantum volume of six qubits and 100 circuits on Guadalupe, compiled, run and judged."""
     backend, seconds = twin("FakeGuadalupeV2"), {}
-    for side, compiler in (("before", PresetCompiler(7)), ("after", EverythingOn(7, noise=IdleNoise.of(backend)))):
+    for side, compiler in (("before", PresetCompiler(7)), ("after", EverythingOn(7, IdleNoise.of(backend)))):
         began = time.perf_counter()
         plan = QuantumVolume.plan(backend.target, width=6, seed=7, compile=compiler, circuits=CIRCUITS)
         circuits = plan.circuits(backend.target)
         compiled = time.perf_counter() - began
         plan.analyze(_runner(backend, shots)(circuits), "simulated")
         seconds[side] = time.perf_counter() - began
-        log(f"six qubits, {CIRCUITS} circuits, {shots} shots, {side}: {seconds[side]:.1f} s, {compiled:.1f} s of it to compile")
+        log(f"six qubits, {CIRCUITS} circuits, {shots} shots, {side}: {seconds[side]:.1f} s, of which compiling "
+            f"{compiled:.1f} s")  # fmt: skip
     return seconds
 
 

@@ -29,7 +29,7 @@ from qrex.platform import NoiseAssumptions
 from qrex.suppress import plan_idle
 from qrex.twin.backend import SimulatedQpu
 
-__all__ = ["CONTEXT_AWARE", "OURS", "counts_of", "measure_device", "peers", "twin"]
+__all__ = ["CONTEXT_AWARE", "OURS", "counts_of", "measure_device", "paired_difference", "peers", "told", "twin"]
 
 WORKLOAD = Path(__file__).resolve().parent.parent / "examples" / "workload"
 OURS, CONTEXT_AWARE = "zz-aware", "Qiskit ContextAwareDynamicalDecoupling"
@@ -61,9 +61,7 @@ def counts_of(backend: SimulatedQpu, protocol: Any, shots: int, seed: int) -> li
     """Counts of every circuit of `protocol`, in order."""
     circuits = protocol.circuits(backend.target)
     result = backend.run(circuits, shots=shots, seed_simulator=seed, memory=False).result()
-    return [
-        {key.replace(" ", ""): value for key, value in result.get_counts(place).items()} for place in range(len(circuits))
-    ]
+    return [dict(result.get_counts(place)) for place in range(len(circuits))]
 
 
 def windows_of(backend: SimulatedQpu, shots: int) -> dict[str, float]:
@@ -97,8 +95,7 @@ def measure_device(name: str, shots: int, log) -> dict[str, Any]:
         results[OURS] = _measured(backend, [seconds], plan_idle(backend, [seconds]), shots)
         found["windows"][key] = {"seconds": seconds} | _compared({k: r.windows[0] for k, r in results.items()}, log)
     found["window_ratio"] = _ratio(backend, frozen["τ_68"], shots)
-    log(f"{name}: W {found['window_ratio']['value']:.2f} [{found['window_ratio']['low']:.2f}, "
-        f"{found['window_ratio']['high']:.2f}]")  # fmt: skip
+    log(f"{name}: W {told(found['window_ratio'])}")
     return found
 
 
@@ -120,19 +117,16 @@ def _compared(results: Mapping[str, WindowCoherence], log) -> dict[str, Any]:
         if name != OURS:
             entry["ours_minus_this"] = paired_difference(window, ours)
         table[name] = entry
-        told = entry.get("ours_minus_this")
-        log(f"    {name:40s} Q {entry['Q']['value']:.3f} [{entry['Q']['low']:.3f}, {entry['Q']['high']:.3f}]"
-            + (f"  ours minus this {told['value']:+.3f} [{told['low']:+.3f}, {told['high']:+.3f}]" if told else ""))  # fmt: skip
-    gap = ours.ceiling_median - before.median.value
-    log(f"    ceiling {ours.ceiling_median:.3f}" + (
-        f", closure {table[OURS]['closure']['value']:.3f} [{table[OURS]['closure']['low']:.3f}, "
-        f"{table[OURS]['closure']['high']:.3f}]" if table[OURS]["closure"] else f", gap {gap:.3f} below {LEAST_CLOSURE_GAP}"
-    ))  # fmt: skip
+        less = f"  ours minus this {told(entry['ours_minus_this'])}" if name != OURS else ""
+        log(f"    {name:40s} Q {told(entry['Q'])}{less}")
+    gap, closed = ours.ceiling_median - before.median.value, table[OURS]["closure"]
+    log(f"    ceiling {ours.ceiling_median:.3f}, "
+        + (f"closure {told(closed)}" if closed else f"no closure: {gap:.3f} is below {LEAST_CLOSURE_GAP}"))  # fmt: skip
     return {"ceiling": ours.ceiling_median, "gap": gap, "sequences": table}
 
 
 def paired_difference(one: WindowCoherence, other: WindowCoherence) -> dict[str, float]:
-    """Difference of the medians, other minus one, with a 95 % interval over shots and over the same resampled qubits."""
+    """Difference of the medians, other minus one; its 95 % interval is over shots and the same resampled qubits."""
     qubits = sorted(one.qubits)
     values = np.array([[w.qubits[q].value for q in qubits] for w in (one, other)])
     errors = np.array([[w.errors[q] for q in qubits] for w in (one, other)])
@@ -152,6 +146,11 @@ def _ratio(backend: SimulatedQpu, seconds: float, shots: int) -> dict[str, float
     after = _measured(backend, windows, plan_idle(backend, windows), shots)
     ratio = window_ratio(before, after, seed=SEED, source="simulated")
     return _bounds(ratio) | {"at_least": bool(ratio.detail["at_least"])}
+
+
+def told(entry: Mapping[str, float]) -> str:
+    """A value with its interval."""
+    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
 
 
 def _bounds(measured: Any) -> dict[str, float]:

@@ -53,6 +53,7 @@ struct Qubit {
   double damp[2] = {1, 1};  // of the stored amplitudes, not applied yet
   int flip = 0;           // the physical bit is the stored one, flipped
   bool driven = false;    // about x: its z does not count
+  double white = 1;       // of the rate of white dephasing
 };
 
 struct Bond {
@@ -137,6 +138,10 @@ class Shot {
         advance(a, now);
         settle(a);
         break;
+      case EventKind::Calm:
+        advance(a, now);
+        qubits_[a].white = event.value;
+        break;
     }
   }
 
@@ -156,7 +161,8 @@ class Shot {
       if (!qubit.driven) qubit.angle -= sign(q) * turned;
     }
     if (!qubit.driven) qubit.angle -= sign(q) * qubit.detuning * elapsed;
-    if (noise.dephasing > 0 && random_.uniform() < -0.5 * std::expm1(-noise.dephasing * elapsed)) qubit.angle += kPi;
+    if (noise.dephasing > 0 && random_.uniform() < -0.5 * std::expm1(-noise.dephasing * qubit.white * elapsed))
+      qubit.angle += kPi;
     if (noise.decay <= 0) return;
     const double chance = -std::expm1(-noise.decay * elapsed), drawn = random_.uniform();
     const int excited = 1 ^ qubit.flip;  // stored

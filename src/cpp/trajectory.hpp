@@ -27,6 +27,7 @@ enum class EventKind : std::uint8_t {
   Measure,  // a into bit b
   Reset,    // a into |0>
   Settle,   // from here on only what is in a's z basis matters
+  Calm,     // from here on the white dephasing of a is `value` times its rate
 };
 
 struct Event {

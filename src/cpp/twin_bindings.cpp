@@ -85,7 +85,7 @@ Schedule schedule(const Column<std::uint8_t>& kinds, const Table<int>& operands,
     const bool pair = kind == EventKind::Two || kind == EventKind::Begin || kind == EventKind::End || kind == EventKind::Noise2;
     const bool gate = kind == EventKind::One || kind == EventKind::Two;
     const bool read = kind == EventKind::Measure;
-    if (kind > EventKind::Settle || o[0] < 0 || o[0] >= qubits || (pair && (o[1] < 0 || o[1] >= qubits || o[1] == o[0])) ||
+    if (kind > EventKind::Calm || o[0] < 0 || o[0] >= qubits || (pair && (o[1] < 0 || o[1] >= qubits || o[1] == o[0])) ||
         (read && (o[1] < 0 || o[1] >= bits)) || (gate && (o[2] < 0 || o[2] >= static_cast<int>(matrices.shape(0)))))
       throw std::invalid_argument("event " + std::to_string(k) + " names what does not exist");
     if (!(v[0] >= before)) throw std::invalid_argument("event " + std::to_string(k) + " is earlier than the one before");

@@ -182,6 +182,10 @@ def test_measure_writes_its_three_files_and_measures_nothing_twice(qrex, tmp_pat
         ("tomography", ("--gate", "h"), {"process fidelity of h"}),
         ("coherence", ("--window", "5us", "--window", "40us", "--sequence", "XX"), {"Q, median", "Q, best virtual Z"}),
         ("entanglement", (), {"E", "E_sim (fired at once)", "link ebits", "Bell witness"}),
+        ("layer", ("--chain", "1,2,3,4", "--sequence", "XX"), {"layer fidelity", "error per layered gate",
+                                                               "fidelity in layer 2"}),
+        ("interleaved", ("--gate", "x"), {"error of x", "α of x", "error per Clifford, reference"}),
+        ("interleaved", ("--window", "2us"), {"error of the window", "α of the window"}),
     ],
 )
 def test_the_other_protocols(qrex, tmp_path, protocol, options, figures):
@@ -195,6 +199,14 @@ def test_the_other_protocols(qrex, tmp_path, protocol, options, figures):
         medians = [r for r in found if r["figure"] == "Q, median"]
         assert [(r["of"], round(r["x"] * 1e6)) for r in medians] == [("idle", 5), ("idle", 40), ("XX", 5), ("XX", 40)]
         assert medians[1]["value"] < medians[0]["value"]
+    if protocol == "layer":
+        assert [r["of"] for r in found if r["figure"] == "layer fidelity"] == ["the chain", "with XX"]
+        assert any("1, 2, 3, 4" in note for note in shown.json["notes"])
+        # Without crosstalk or memory nothing but one-qubit gates and idling comes on top of the gate errors.
+        alone = next(r for r in found if r["figure"] == "gate errors alone")
+        assert alone["source"] == "model" and found[0]["low"] < alone["value"]
+    if protocol == "interleaved":
+        assert {r["of"] for r in found} == {"median of 5", *map(str, range(5))}
     if protocol == "entanglement":
         assert len([r for r in found if r["figure"] == "link ebits"]) == 4  # five qubits in a row
         assert found[0]["value"] <= 4 / 5 and found[0]["unit"] == "ebits per qubit"

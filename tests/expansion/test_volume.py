@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime.fake_provider import FakeGuadalupeV2, FakeManilaV2
@@ -9,7 +11,10 @@ from qiskit_ibm_runtime.fake_provider import FakeGuadalupeV2, FakeManilaV2
 from qrex.expansion.volume import EverythingOn, PresetCompiler, search_volume
 from qrex.measure.quantum_volume import QuantumVolume
 from qrex.platform import NoiseAssumptions
+from qrex.suppress import IdleNoise
 from qrex.twin import SimulatedQpu
+
+MANILA = IdleNoise.of(FakeManilaV2())
 
 
 def perfect(circuits):
@@ -25,7 +30,7 @@ def coin(circuits):
     return [{format(v, f"0{width}b"): 5 for v in range(2**width)} for _ in circuits]
 
 
-@pytest.mark.parametrize("step", [PresetCompiler(3), EverythingOn(3, beam=12)])
+@pytest.mark.parametrize("step", [PresetCompiler(3), EverythingOn(3, MANILA, beam=12)])
 def test_a_perfect_device_passes_every_width(step):
     heard = []
     found = search_volume(FakeManilaV2().target, perfect, step, seed=1, source="simulated", last=4,
@@ -45,11 +50,12 @@ def test_a_device_that_forgets_everything_fails_at_two_qubits():
 def test_everything_on_gains_on_the_twin_over_the_same_circuits():
     twin = SimulatedQpu(FakeGuadalupeV2(), NoiseAssumptions())
     results = []
-    for step in (PresetCompiler(3), EverythingOn(3, beam=48)):
+    for step in (PresetCompiler(3), EverythingOn(3, IdleNoise.of(twin), beam=48)):
         plan = QuantumVolume.plan(twin.target, width=5, seed=9, compile=step, circuits=16)
         counts = twin.run(plan.circuits(twin.target), shots=400, seed_simulator=2).result().get_counts()
         results.append(plan.analyze(counts, "simulated"))
     before, after = results
     assert before.ideal_hops == after.ideal_hops
     assert after.hop.low > before.hop.high
-    assert repr(EverythingOn(3)) == "EverythingOn(seed=3, beam=192, sequence='XY4-staggered')"
+    same, other = (repr(EverythingOn(3, replace(IdleNoise.of(twin), zeta=zeta))) for zeta in ({}, {(0, 1): 2.0}))
+    assert same != other and same == repr(EverythingOn(3, replace(IdleNoise.of(twin), zeta={})))

@@ -15,6 +15,8 @@ from scipy.stats import chi2
 
 from qrex.errors import InfeasibleError
 from qrex.measure.coherence import IdleCoherence
+from qrex.measure.layer_fidelity import LayerFidelity
+from qrex.measure.links import LinkQuality
 from qrex.measure.sequences import X2, X2_STAGGERED
 from qrex.platform import NoiseAssumptions
 from qrex.twin import SimulatedQpu
@@ -32,6 +34,11 @@ def guadalupe():
     backend = FakeGuadalupeV2()
     noise = DeviceNoise(backend)
     return backend, noise, read_parameters(backend, NoiseAssumptions(), noise)
+
+
+def _run(device, circuits, shots):
+    result = device.run(circuits, shots=shots, seed_simulator=9, memory=False).result()
+    return [result.get_counts(index) for index in range(len(circuits))]
 
 
 def _counts(bits):
@@ -63,7 +70,49 @@ def test_a_gate_error_is_split_without_counting_decoherence_twice():
     decoherence = 1 - average_relaxation_fidelity(seconds, times)
     assert coherent + depolarizing + decoherence == pytest.approx(error)
     assert coherent == pytest.approx(0.25 * (error - decoherence))
-    assert split_error(1e-5, seconds, times, 0.25) == split_error(0.0, seconds, times, 0.0)
+    assert found.white == 1.0
+    unknown = split_error(0.0, seconds, times, 0.25)  # zero says that nothing was reported
+    assert (unknown.angle, unknown.probability, unknown.white) == (0.0, 0.0, 1.0)
+
+
+def test_a_gate_that_is_better_than_its_t2_is_believed():
+    """Ecr of 34-43 in Quebec's snapshot: 594 ns, an echo of 21 µs, and a calibrated error that this would exceed."""
+    times, seconds, error = [(364e-6, 179e-6), (284e-6, 21e-6)], 594e-9, 4.2e-3
+    assert 1 - average_relaxation_fidelity(seconds, times) > 3 * error
+    found = split_error(error, seconds, times, 0.2)
+    assert (found.angle, found.probability) == (0.0, 0.0) and 0 < found.white < 1
+    left = [(t1, 1 / (0.5 / t1 + found.white * (1 / t2 - 0.5 / t1))) for t1, t2 in times]
+    assert 1 - average_relaxation_fidelity(seconds, left) == pytest.approx(error)
+    assert split_error(1e-5, seconds, times, 0.2).white == 0.0  # T1 alone costs more
+
+
+def test_such_a_gate_costs_what_its_calibration_says_when_it_is_benchmarked():
+    """By direct benchmarking of the link alone, whose one-qubit pulses cost their calibrated errors as well."""
+    backend = FakeQuebec()
+    plan = LinkQuality.plan(backend.target, seed=3, links=[(34, 43)], depths=(1, 20, 60), samples=4)
+    counts = _run(SimulatedQpu(backend, MEMORYLESS), plan.circuits(backend.target), 2000)
+    fidelity = plan.analyze(counts, "simulated").fidelities[0]
+    pulses = sum(1.5 * backend.target["sx"][qubit,].error for qubit in (34, 43)) * 20 / 24
+    expected = 5 / 4 * backend.target["ecr"][34, 43].error + pulses
+    assert fidelity.low <= 1 - expected <= fidelity.high
+    assert fidelity.high - fidelity.low < expected
+
+
+def test_random_gates_do_not_need_large_clusters():
+    """Layer fidelities of 7 qubits of Sherbrooke, followed together and in clusters of at most 4."""
+    backend = FakeSherbrooke()
+    plan = LayerFidelity.plan(backend.target, seed=3, chain=[123, 124, 125, 126, 112, 108, 107], depths=(1, 40))
+    circuits = plan.circuits(backend.target)
+    noise = DeviceNoise(backend)
+    known = read_parameters(backend, NoiseAssumptions(), noise)
+    loss, twirled = {}, {}
+    for joined in (4, 7):
+        samples = [sample_with_memory(one, noise, known, 400, (k,), joined=joined) for k, one in enumerate(circuits)]
+        twirled[joined] = sum(sample.twirled for sample in samples)
+        loss[joined] = -math.log(plan.analyze([_counts(one.bits) for one in samples], "simulated").fidelity.value)
+    # Equal circuits on both sides, so that shots alone tell them apart.
+    assert twirled[4] > 0 == twirled[7]
+    assert loss[4] == pytest.approx(loss[7], rel=0.1)
 
 
 def test_a_static_width_brings_the_coherence_to_1_e_at_t2_star():

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 
 from qrex import _kernels
 
-TURN, FLIP, ONE, TWO, BEGIN, END, NOISE, NOISE2, MEASURE, RESET, SETTLE = range(11)
+TURN, FLIP, ONE, TWO, BEGIN, END, NOISE, NOISE2, MEASURE, RESET, SETTLE, CALM = range(12)
 SX = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
 X = np.array([[0, 1], [1, 0]], dtype=complex)
 Z = np.diag([1, -1]).astype(complex)
@@ -213,6 +213,17 @@ def test_each_kind_of_dephasing_decays_as_it_should(kind, echo):
     # Two sx make a flip, and with an exact flip between them the identity.
     expected = (1 + left[1]) / 2 if echo else (1 - left[0]) / 2
     assert abs(_ramsey(noise, t, echo, shots, 7) - expected) < 4.5 * np.sqrt(0.25 / shots)
+
+
+def test_white_dephasing_is_weaker_while_it_is_calmed():
+    rate, t, shots = 2e5, 5e-6, 200_000
+    events = [(ONE, (0, 0, 0), (0.0, 0.0)), (CALM, (0, 0, 0), (1e-6, 0.25)), (CALM, (0, 0, 0), (4e-6, 1.0))]
+    events += [(ONE, (0, 0, 0), (t, 0.0)), (MEASURE, (0, 0, 0), (t, 0.0))]
+    table = np.zeros((1, 8))
+    table[0, 1] = rate
+    bits, _, _ = _run(table, [], [], events, np.array([_embedded(SX)]), shots, 7)
+    left = np.exp(-rate * (2e-6 + 0.25 * 3e-6))
+    assert abs((1 - bits.mean()) - (1 - left) / 2) < 4.5 * np.sqrt(0.25 / shots)
 
 
 @pytest.mark.parametrize("most_live", [1, 3])

@@ -22,7 +22,8 @@ __all__ = ["command"]
 
 _OPTIONS_OF = {
     "rb": ("width",), "tomography": ("gate",), "coherence": ("window", "sequence"), "entanglement": (),
-    "volume": ("width",), "t1": (), "ramsey": (), "echo": (), "zz": (),
+    "layer": ("chain", "sequence"), "interleaved": ("gate", "window", "width"), "volume": ("width",),
+    "t1": (), "ramsey": (), "echo": (), "zz": (),
 }  # fmt: skip
 _RELAXATION: dict[str, Any] = {"t1": "T1", "ramsey": "Ramsey", "echo": "echo"}
 
@@ -35,15 +36,19 @@ _RELAXATION: dict[str, Any] = {"t1": "T1", "ramsey": "Ramsey", "echo": "echo"}
               help="Shots per circuit.")  # fmt: skip
 @options.seed
 @click.option("--width", metavar="N", type=click.IntRange(1, 12),
-              help="rb: only one-qubit (1) or two-qubit (2) Cliffords. volume: this width alone, 2 to 12. Default: "
-                   "widths from 2 up to the first that fails.")  # fmt: skip
-@click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]), help="tomography: the gate. Default: sx.")
+              help="rb: only one-qubit (1) or two-qubit (2) Cliffords. interleaved: which of them; default: 1. volume: "
+                   "this width alone, 2 to 12; default: widths from 2 up to the first that fails.")  # fmt: skip
+@click.option("--gate", type=click.Choice(["sx", "x", "h", "id"]),
+              help="tomography, interleaved: the gate. Default: sx; of pairs their native one.")
+@click.option("--chain", metavar="QUBITS",
+              help='layer: qubits in a row, e.g. "0,1,2". Default: the best 10 that the calibration names, else a path '
+                   "of little gate error.")  # fmt: skip
 @click.option("--window", "windows", type=options.SECONDS, multiple=True, metavar="TIME",
-              help='coherence: an idle window, e.g. "5us"; may be repeated. Default: six, up to where T1 and T2 alone '
-                   "allow Q = 0.68.")  # fmt: skip
+              help='coherence, interleaved: an idle window, e.g. "5us"; may be repeated. Default of coherence: six, up '
+                   "to where T1 and T2 alone allow Q = 0.68.")  # fmt: skip
 @click.option("--sequence", "sequences", multiple=True,
               type=click.Choice(["zz-aware", "XX", "XY4", "XY8", "XX-staggered", "XY4-staggered"]),
-              help="coherence: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
+              help="coherence, layer: measure with this decoupling sequence as well; may be repeated.")  # fmt: skip
 @click.option("--out", metavar="FOLDER", type=click.Path(), default="out", show_default=True,
               help="Folder for the plot, CSV and JSON.")  # fmt: skip
 @options.cores
@@ -58,6 +63,7 @@ def command(
     seed: int,
     width: int | None,
     gate: str | None,
+    chain: str | None,
     windows: tuple[float, ...],
     sequences: tuple[str, ...],
     out: str,
@@ -74,6 +80,8 @@ def command(
       tomography    process tomography of a one-qubit gate on every qubit
       coherence     Q of idle windows, plain and decoupled, with the T1/T2 ceiling
       entanglement  fidelity and ebits of every link, the density E beside them
+      layer         layer fidelity of a chain: all that its layers do, at once
+      interleaved   error of one gate, or of an idle window, between random Cliffords
       volume        quantum volume: Qiskit's preset level 3 and everything on
       t1, echo      T1 and T2 of every qubit
       ramsey        T2* and detuning of every qubit
@@ -81,10 +89,11 @@ def command(
 
     Raw counts are kept: the same measurement is never made twice.
     """
-    _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences})
-    if width and not (width <= 2 if protocol == "rb" else width >= 2):
-        raise click.UsageError(f"--width {width} is none of {protocol}: rb has 1 and 2, volume has 2 to 12")
-    from qrex.cli import protocols, protocols_relaxation, protocols_volume
+    _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences,
+                                         "chain": chain})  # fmt: skip
+    if width and not (width >= 2 if protocol == "volume" else width <= 2):
+        raise click.UsageError(f"--width {width} is none of {protocol}: volume has 2 to 12, all others 1 and 2")
+    from qrex.cli import protocols, protocols_layers, protocols_relaxation, protocols_volume
     from qrex.cli.opening import open_session
     from qrex.errors import InfeasibleError
     from qrex.report import check_writable
@@ -97,7 +106,7 @@ def command(
                 "file, or name a fake backend with --platform"
             )
         run_id = _start_run(session, protocol, shots, {"width": width, "gate": gate, "windows": windows,
-                                                       "sequences": sequences})  # fmt: skip
+                                                       "sequences": sequences, "chain": chain})  # fmt: skip
         try:
             if protocol == "rb":
                 findings = protocols.benchmark(session, shots, (width,) if width else (1, 2))
@@ -105,6 +114,10 @@ def command(
                 findings = protocols.tomography(session, shots, gate or "sx")
             elif protocol == "coherence":
                 findings = protocols.coherence(session, shots, windows, sequences)
+            elif protocol == "layer":
+                findings = protocols_layers.layer(session, shots, chain, sequences)
+            elif protocol == "interleaved":
+                findings = protocols_layers.interleaved(session, shots, gate, windows, width)
             elif protocol == "entanglement":
                 findings = protocols.entanglement(session, shots)
             elif protocol == "volume":

@@ -25,7 +25,7 @@ def volume(session: Session, shots: int, width: int | None) -> Findings:
     target = session.qpu.target
     seed = session.seed_for("measure volume")
     noise = IdleNoise.of(session.qpu.backend, session.platform.qpus[0].noise)
-    steps = {BEFORE: PresetCompiler(seed), AFTER: EverythingOn(seed, noise=noise)}
+    steps = {BEFORE: PresetCompiler(seed), AFTER: EverythingOn(seed, noise)}
     widths = [width] if width else list(range(2, min(MOST_WIDE, target.num_qubits) + 1))
     if not widths or widths[0] > target.num_qubits:
         raise InfeasibleError(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
@@ -52,17 +53,16 @@ class EverythingOn:
     "zz-aware" decides by."""
 
     seed: int
+    noise: IdleNoise
     beam: int = 192
     sequence: str = ZZ_AWARE
-    noise: IdleNoise | None = None
 
     def __call__(self, circuits: Sequence[QuantumCircuit], target: Target) -> list[QuantumCircuit]:
         compiler = BlockCompiler(target, seed=self.seed, beam=self.beam)
         compiled = compiler.compile(circuits)
         if self.sequence:
-            compiled = [
-                decouple(one, target, self.sequence, noise=self.noise, table=compiler.table).compiled for one in compiled
-            ]
+            options: dict[str, Any] = {"noise": self.noise, "table": compiler.table}
+            compiled = [decouple(one, target, self.sequence, **options).compiled for one in compiled]
         return [one.circuit for one in compiled]
 
 

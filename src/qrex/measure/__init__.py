@@ -8,6 +8,8 @@ writes its circuits, `analyze(counts, source)` takes one counts mapping per circ
     batch          several protocols as one list of circuits
     rb             randomized benchmarking over one- and two-qubit Clifford groups
     links, bell    quality of every link: direct randomized benchmarking, Bell witness
+    layer_fidelity everything that a layer does at once; chains says on which qubits
+    interleaved    one gate or idle window between random Cliffords
     entanglement   the density E and its companions, computed from link qualities
     tomography     one-qubit process tomography
     coherence      Q of an idle window, plain or decoupled; sequences; window_search finds a window by its Q

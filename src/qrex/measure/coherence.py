@@ -17,14 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import rustworkx as rx
 from qiskit.circuit import QuantumCircuit
-from qiskit.passmanager import BasePassManager
 from qiskit.transpiler import Target
 
 from qrex.errors import InputError
 from qrex.evidence import Source
 from qrex.measure.coherence_result import CoherenceResult, window_coherence
 from qrex.measure.schedule import Timeline, Timing, coupling_links
-from qrex.measure.sequences import WindowSequence, fill_window
+from qrex.measure.sequences import Filling, fill_window, filled
 from qrex.measure.statistics import parity_expectations
 
 __all__ = ["IdleCoherence", "append_measurement", "append_preparation", "qubit_colors"]
@@ -69,8 +68,8 @@ def qubit_colors(target: Target) -> tuple[int, ...]:
 class IdleCoherence:
     """Q of one or more idle windows. Circuits class by class: six at τ = 0, then each window's settings.
 
-    `sequence` fills the windows of measured qubits and of their neighbors: a `WindowSequence` here, or a
-    Qiskit pass manager that is run over every finished circuit and sees the windows as explicit delays.
+    `sequence` fills the windows of measured qubits and of their neighbors: a `WindowSequence` here; a
+    `CircuitFiller` or a Qiskit pass manager is run over the finished circuits and sees the windows as explicit delays.
     """
 
     classes: tuple[tuple[int, ...], ...]
@@ -78,7 +77,7 @@ class IdleCoherence:
     colors: tuple[int, ...]
     windows_seconds: tuple[float, ...]
     relaxation: Mapping[int, tuple[float, float]]
-    sequence: WindowSequence | BasePassManager | None
+    sequence: Filling | None
     label: str
     virtual_z: bool
     seed: int
@@ -100,7 +99,7 @@ class IdleCoherence:
         windows_seconds: Sequence[float],
         seed: int,
         qubits: Sequence[int] | None = None,
-        sequence: WindowSequence | BasePassManager | None = None,
+        sequence: Filling | None = None,
         label: str | None = None,
         virtual_z: bool = True,
     ) -> IdleCoherence:
@@ -151,9 +150,7 @@ class IdleCoherence:
         for c in range(len(self.classes)):
             for w in (None, *self.windows_seconds):
                 made += [self._circuit(target, c, w, s) for s in (DIAGONAL if w is None else self.settings)]
-        if isinstance(self.sequence, BasePassManager):
-            made = list(self.sequence.run(made))
-        return made
+        return filled(made, self.sequence, target)
 
     def _circuit(self, target: Target, c: int, window: float | None, setting: Setting) -> QuantumCircuit:
         line = Timeline(target)
@@ -166,9 +163,8 @@ class IdleCoherence:
             append_preparation(line, qubit, "X", 1)
         line.barrier(everyone)
         if window is not None:
-            sequence = None if isinstance(self.sequence, BasePassManager) else self.sequence
             for qubit in everyone:
-                fill_window(line, qubit, line.timing.ticks(window), sequence, self.colors[qubit])
+                fill_window(line, qubit, line.timing.ticks(window), self.sequence, self.colors[qubit])
             line.barrier(everyone)
         for qubit in members:
             append_measurement(line, qubit, measured)

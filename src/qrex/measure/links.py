@@ -12,7 +12,7 @@ arXiv:1508.06312.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
@@ -30,14 +30,11 @@ from qrex.measure.entanglement import (
     link_conflicts,
     min_cut,
 )
-from qrex.measure.rb import GroupDecay, expected_flips, group_successes, measured_decay
+from qrex.measure.rb import GroupDecay, expected_flips, group_successes, living_decay
 from qrex.measure.schedule import Timeline, coupling_links, native_pair
 from qrex.measure.statistics import measurement_from_draws
 
 __all__ = ["EntanglementFigures", "LinkQuality", "LinkResult"]
-
-_LEAST_SIGNAL = 0.05
-"""Survival over chance that asymmetric readout alone can feign."""
 
 _DENSITY = "ebits per qubit"
 
@@ -236,11 +233,9 @@ class LinkQuality:
                 points[link].append((depth, hits, shots, bits))
         decays, fidelities = [], []
         for link in links:
-            decay = measured_decay(
+            decay = living_decay(
                 link, points[link], error_scale=15 / 16, seed=self.seed, method=METHOD, source=source
             )
-            if _is_dead(points[link]):
-                decay = _dead(decay)
             decays.append(decay)
             fidelities.append(
                 measurement_from_draws(
@@ -252,33 +247,6 @@ class LinkQuality:
             self.num_qubits, links, tuple(decays), tuple(fidelities), self.classes, self.conflicts,
             self.gate_seconds, self.seed, source, total,
         )  # fmt: skip
-
-
-def _is_dead(points: Sequence[tuple[int, int, int, np.ndarray]]) -> bool:
-    """Whether survival at the shortest depth is not above chance: then no decay can be seen, and a fit of
-    nothing would be free to call α anything, 1 included."""
-    shortest = min(depth for depth, _, _, _ in points)
-    hits, shots = (sum(point[i] for point in points if point[0] == shortest) for i in (1, 2))
-    share = hits / shots
-    return share - 0.25 <= max(_LEAST_SIGNAL, 3 * (share * (1 - share) / shots) ** 0.5)
-
-
-def _dead(decay: GroupDecay) -> GroupDecay:
-    """The link as one that entangles nothing: α = 0, with the fit's upper end kept as what cannot be excluded."""
-
-    def without(measurement: Measurement, value: float, low: float, high: float) -> Measurement:
-        return replace(
-            measurement, value=value, low=low, high=high,
-            method=f"{measurement.method}; survival at the shortest depth is not above chance: counted as dead",
-        )  # fmt: skip
-
-    scale = 15 / 16
-    return replace(
-        decay,
-        alpha=without(decay.alpha, 0.0, 0.0, decay.alpha.high),
-        error=without(decay.error, scale, scale * (1 - decay.alpha.high), scale),
-        fit=replace(decay.fit, alpha=0.0, draws=np.zeros_like(decay.fit.draws)),
-    )
 
 
 def _seconds(target: Target, link: Link) -> float:

@@ -10,7 +10,7 @@ arXiv:1109.6887; Gambetta et al. (simultaneous), arXiv:1204.6308; Harper et al. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
@@ -23,10 +23,21 @@ from qrex.measure.decay import DecayFit, fit_decay
 from qrex.measure.schedule import Timeline, coupling_links, native_pair
 from qrex.measure.statistics import bit_table, measurement_from_draws, median_measurement
 
-__all__ = ["CliffordRb", "GroupDecay", "RbResult", "expected_flips", "group_successes", "measured_decay"]
+__all__ = [
+    "CliffordRb",
+    "GroupDecay",
+    "RbResult",
+    "expected_flips",
+    "group_successes",
+    "living_decay",
+    "measured_decay",
+]
 
 ONE_QUBIT_DEPTHS = (1, 60, 200, 500)
 PAIR_DEPTHS = (1, 6, 18, 45)
+
+_LEAST_SIGNAL = 0.05
+"""Survival over chance that asymmetric readout alone can feign."""
 
 
 def expected_flips(seed: int, depth_index: int, sample: int, group_index: int, width: int) -> np.ndarray:
@@ -94,6 +105,39 @@ def measured_decay(
         source=source, limits=(0, 1), detail={"qubits": list(qubits)},
     )  # fmt: skip
     return GroupDecay(qubits, alpha, error, fit)
+
+
+def living_decay(
+    qubits: tuple[int, ...],
+    points: Sequence[tuple[int, int, int, np.ndarray]],
+    *,
+    error_scale: float,
+    seed: int,
+    method: str,
+    source: Source,
+) -> GroupDecay:
+    """`measured_decay`, but α = 0 where survival at the shortest depth is not above chance: then no decay can be seen,
+    and a fit of nothing would be free to call α anything, 1 included. The fit's upper end stays, as what cannot be
+    excluded."""
+    decay = measured_decay(qubits, points, error_scale=error_scale, seed=seed, method=method, source=source)
+    shortest = min(depth for depth, _, _, _ in points)
+    hits, shots = (sum(point[i] for point in points if point[0] == shortest) for i in (1, 2))
+    share = hits / shots
+    if share - 0.5 ** len(qubits) > max(_LEAST_SIGNAL, 3 * (share * (1 - share) / shots) ** 0.5):
+        return decay
+
+    def dead(measurement: Measurement, value: float, low: float, high: float) -> Measurement:
+        return replace(
+            measurement, value=value, low=low, high=high,
+            method=f"{measurement.method}; survival at the shortest depth is not above chance: counted as dead",
+        )  # fmt: skip
+
+    return replace(
+        decay,
+        alpha=dead(decay.alpha, 0.0, 0.0, decay.alpha.high),
+        error=dead(decay.error, error_scale, error_scale * (1 - decay.alpha.high), error_scale),
+        fit=replace(decay.fit, alpha=0.0, draws=np.zeros_like(decay.fit.draws)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,14 @@ arXiv:2403.05391 (staggering).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
+
+from qiskit.circuit import QuantumCircuit
+from qiskit.passmanager import BasePassManager
+from qiskit.transpiler import Target
 
 from qrex.errors import InputError
 from qrex.measure.schedule import Timeline
@@ -26,12 +30,15 @@ __all__ = [
     "XY4",
     "XY4_STAGGERED",
     "XY8",
+    "CircuitFiller",
+    "Filling",
     "PlannedTrains",
     "Pulse",
     "PulseTrain",
     "WindowSequence",
     "even_centers",
     "fill_window",
+    "filled",
     "uhrig_centers",
 ]
 
@@ -60,6 +67,31 @@ class WindowSequence(Protocol):
     def pulses(self, window: int, pulse: int, granule: int, color: int, qubit: int) -> tuple[Pulse, ...]:
         """Pulses of a window, in ticks; () where it is too short, which leaves it idle."""
         ...
+
+
+@runtime_checkable
+class CircuitFiller(Protocol):
+    """What fills the windows of finished circuits, each by what happens around it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def fill(self, circuits: Sequence[QuantumCircuit], target: Target) -> list[QuantumCircuit]:
+        """The same circuits, of the same durations."""
+        ...
+
+
+Filling = WindowSequence | CircuitFiller | BasePassManager
+"""What a protocol takes to decouple: a sequence for its own windows, or what is run over its finished circuits."""
+
+
+def filled(circuits: list[QuantumCircuit], filling: Filling | None, target: Target) -> list[QuantumCircuit]:
+    """`circuits` after what is run over finished ones; as they are where `filling` is a sequence for windows."""
+    if isinstance(filling, BasePassManager):
+        return list(filling.run(circuits))
+    if isinstance(filling, CircuitFiller):
+        return filling.fill(circuits, target)
+    return circuits
 
 
 def even_centers(count: int) -> tuple[float, ...]:
@@ -135,10 +167,13 @@ X2_STAGGERED = PulseTrain("X2 staggered", AXES["X2"], staggered=True)
 XY4_STAGGERED = PulseTrain("XY4 staggered", AXES["XY4"], staggered=True)
 
 
-def fill_window(line: Timeline, qubit: int, window: int, sequence: WindowSequence | None, color: int) -> int:
-    """Append an idle window of `window` ticks, decoupled by `sequence` if given; returns the pulse count."""
+def fill_window(line: Timeline, qubit: int, window: int, sequence: Filling | None, color: int) -> int:
+    """Append an idle window of `window` ticks, decoupled by `sequence` where that is one for windows; returns the pulse
+    count."""
+    train: tuple[Pulse, ...] = ()
+    if isinstance(sequence, WindowSequence):
+        train = sequence.pulses(window, line.pulse_ticks(qubit), line.timing.granule, color, qubit)
     length = line.pulse_ticks(qubit)
-    train = sequence.pulses(window, length, line.timing.granule, color, qubit) if sequence is not None else ()
     now = 0
     for start, turns in train:
         line.delay(qubit, start - now)

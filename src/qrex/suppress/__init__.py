@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, Decoupled, DecouplingRecord, decouple
 from qrex.suppress.noise import IdleNoise
-from qrex.suppress.passes import ZZAwareDecoupling, plan_idle, window_sequence
+from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, plan_idle, window_sequence
 
 __all__ = [
     "SEQUENCES",
     "ZZ_AWARE",
     "Decoupled",
+    "Decoupler",
     "DecouplingRecord",
     "IdleNoise",
     "ZZAwareDecoupling",

@@ -11,12 +11,13 @@ Use it after `generate_preset_pass_manager(backend=backend)`, with no other deco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.dagcircuit import DAGCircuit
 from qiskit.providers import BackendV2
-from qiskit.transpiler import TransformationPass
+from qiskit.transpiler import Target, TransformationPass
 from qiskit.transpiler.exceptions import TranspilerError
 
 from qrex.errors import InputError
@@ -28,7 +29,7 @@ from qrex.suppress.noise import IdleNoise
 from qrex.suppress.occupancy import read_occupancy
 from qrex.suppress.planning import choose_trains
 
-__all__ = ["ZZAwareDecoupling", "plan_idle", "window_sequence"]
+__all__ = ["Decoupler", "ZZAwareDecoupling", "plan_idle", "window_sequence"]
 
 
 class ZZAwareDecoupling(TransformationPass):
@@ -57,6 +58,21 @@ class ZZAwareDecoupling(TransformationPass):
             )
         made, _ = decouple_circuit(circuit, self.target, self.how)
         return circuit_to_dag(made)
+
+
+@dataclass(frozen=True)
+class Decoupler:
+    """Decoupling of finished circuits as a protocol takes it (`measure.sequences.CircuitFiller`): it travels to workers
+    and is known by its repr. `noise` is what "zz-aware" decides by."""
+
+    name: str
+    noise: IdleNoise | None = None
+
+    def fill(self, circuits: Sequence[QuantumCircuit], target: Target) -> list[QuantumCircuit]:
+        how = SEQUENCES[self.name] or self.noise
+        if how is None:
+            raise InputError(f"{self.name} decoupling decides by the device's noise; give it an IdleNoise")
+        return [decouple_circuit(one, target, how)[0] for one in circuits]
 
 
 def window_sequence(
