@@ -53,7 +53,7 @@ def test_a_pair_is_the_depolarizing_closed_form(make_target, run_aer):
     target = make_target(4, [(0, 1), (2, 3)])
     plan = InterleavedRb.plan(target, seed=6, gate="cx", width=2)
     assert plan.groups == ((0, 1), (2, 3))
-    result = plan.analyze(run_aer(plan.circuits(target), 1000, noise_model(pair=2e-2)), "simulated")
+    result = plan.analyze(run_aer(plan.circuits(target), 4000, noise_model(pair=2e-2)), "simulated")
     for group in result.groups:
         assert group.error.low <= 0.75 * 2e-2 <= group.error.high
         assert group.ratio.value == pytest.approx(1 - 2e-2, abs=2.5e-3)

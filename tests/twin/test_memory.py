@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit_ibm_runtime import SamplerV2
 from qiskit_ibm_runtime.fake_provider import FakeFez, FakeGuadalupeV2, FakeManilaV2, FakeQuebec, FakeSherbrooke
 from scipy.stats import chi2
 
-from qrex.errors import InfeasibleError
+from qrex.errors import InfeasibleError, InputError
 from qrex.measure.coherence import IdleCoherence
 from qrex.measure.layer_fidelity import LayerFidelity
 from qrex.measure.links import LinkQuality
@@ -303,3 +304,24 @@ def _ecr(backend, a, b):
 
     pair = (a, b) if backend.target.instruction_supported("ecr", (a, b)) else (b, a)
     return ECRGate(), list(pair)
+
+
+def test_experiments_of_others_run_on_a_twin():
+    """The runtime's sampler passes a measurement level on, as qiskit-experiments asks for it."""
+    twin = SimulatedQpu(FakeManilaV2(), NoiseAssumptions())
+    circuit = QuantumCircuit(5, 1)
+    circuit.x(2)
+    circuit.measure(2, 0)
+    sampler = SamplerV2(mode=twin)
+    sampler.options.execution.meas_type = "classified"
+    counts = sampler.run([circuit], shots=300).result()[0].data.c.get_counts()
+    assert counts["1"] > 250 and sum(counts.values()) == 300
+    with pytest.raises(InputError, match="meas_level 1"):
+        twin.run(circuit, meas_level=1)
+
+
+def test_a_twin_may_be_given_other_figures():
+    twin = SimulatedQpu(FakeManilaV2(), NoiseAssumptions())
+    quiet = twin.with_parameters(replace(twin.parameters, zeta_rad_per_s=0 * twin.parameters.zeta_rad_per_s))
+    assert not quiet.parameters.zeta_rad_per_s.any() and twin.parameters.zeta_rad_per_s.any()
+    assert quiet.target is twin.target and quiet.noise_description == twin.noise_description

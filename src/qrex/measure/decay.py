@@ -130,8 +130,10 @@ def fit_decay(
             f"give at least {needed} different depths"
         )
     share = k / n
-    # Variance from a share pulled slightly inward, so that 0 or n successes do not get infinite weight.
-    inward = (k + 1) / (n + 2)
+    # Variance from the share of all circuits of the same depth: where they scatter, a circuit's own would weigh those
+    # more that happened to do well. Pulled slightly inward, so that 0 or n successes do not get infinite weight.
+    together = m[:, None] == m[None, :]
+    inward = (together @ k + 1) / (together @ n + 2)
     problem = _Problem(m, 1 / np.sqrt(inward * (1 - inward) / n), offset, extra)
     alpha = problem.best_alpha(share[None, :])
     design, data = problem.design(alpha)[0], problem.data(share)

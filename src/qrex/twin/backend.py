@@ -72,6 +72,12 @@ class SimulatedQpu(BackendV2):
         """What the noise with memory is made of; None for a device without."""
         return self._parameters
 
+    def with_parameters(self, parameters: TwinParameters) -> SimulatedQpu:
+        """The same device with other figures: links without ZZ, say."""
+        other = SimulatedQpu(self._calibrated)
+        other._parameters = parameters
+        return other
+
     @property
     def target(self) -> Target:
         return self._calibrated.target
@@ -105,12 +111,17 @@ class SimulatedQpu(BackendV2):
         shots: int | None = None,
         memory: bool | None = None,
         seed_simulator: int | None = None,
+        meas_level: int = 2,
+        meas_return: str | None = None,
     ) -> SimulatedJob:
         """Samples compiled circuits: qubit i is physical qubit i, gates are native, delays explicit.
 
-        Circuit k of a call draws from (seed_simulator, k); without a seed the draw is fresh. Raises
-        `InputError` for what the device cannot run and `InfeasibleError` for what cannot be simulated here.
+        Circuit k of a call draws from (seed_simulator, k); without a seed the draw is fresh. Readout is classified:
+        `meas_level` 2, with which `meas_return` means nothing. Raises `InputError` for what the device cannot run and
+        `InfeasibleError` for what cannot be simulated here.
         """
+        if meas_level != 2:
+            raise InputError(f"meas_level {meas_level} was asked for; a simulated device gives bits alone: give 2")
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
         shots = self.options.shots if shots is None else shots
         memory = self.options.memory if memory is None else memory
