@@ -48,7 +48,7 @@ def loss(fidelity: Measurement) -> list[float]:
     return [round(-math.log(x), 4) for x in (fidelity.value, fidelity.high, fidelity.low)]
 
 
-def compared(city: str, length: int, margin: int, shots: int, seed: int) -> dict[str, object]:
+def compared(city: str, length: int, margin: int, shots: int, seed: int, samples: int = 6) -> dict[str, object]:
     backend = getattr(snapshots, f"Fake{city}")()
     stated = named_chain(backend.properties(), length)
     if stated is None:
@@ -61,7 +61,7 @@ def compared(city: str, length: int, margin: int, shots: int, seed: int) -> dict
         chains["in its surroundings"] = surroundings(backend.properties(), stated.qubits, margin)
     for name, chain in chains.items():
         begin = time.perf_counter()
-        plan = LayerFidelity.plan(backend.target, seed=seed, chain=chain)
+        plan = LayerFidelity.plan(backend.target, seed=seed, chain=chain, samples=samples)
         if name == "alone":
             product = gate_product(backend.target, plan.layers)
             record["gate errors"] = None if product is None else round(-math.log(product), 4)

@@ -1,7 +1,8 @@
 """Suppress: errors that need not happen.
 
 In: compiled circuits. Out: the same circuits with their idle windows decoupled, and a record of what was
-filled and why. `ZZAwareDecoupling` is the same as a pass for any Qiskit pass manager.
+filled and why. `ZZAwareDecoupling` is the same as a pass for any Qiskit pass manager. Beside it: Pauli twirling, and
+readout mitigation, which labels what it gives.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, Decoupled, DecouplingRecord, decouple
 from qrex.suppress.noise import IdleNoise
 from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, plan_idle, window_sequence
+from qrex.suppress.readout import Mitigated, mitigate_readout
+from qrex.suppress.twirling import twirl
 
 __all__ = [
     "SEQUENCES",
@@ -17,8 +20,11 @@ __all__ = [
     "Decoupler",
     "DecouplingRecord",
     "IdleNoise",
+    "Mitigated",
     "ZZAwareDecoupling",
     "decouple",
+    "mitigate_readout",
     "plan_idle",
+    "twirl",
     "window_sequence",
 ]
