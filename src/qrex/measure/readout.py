@@ -1,7 +1,7 @@
 """Readout errors of every qubit, measured: P(1 | prepared 0) and P(0 | prepared 1).
 
 In: a Target. Out: two circuits, all qubits in |0⟩ and all in |1⟩, and from their counts a 2x2 confusion matrix of each
-qubit with intervals. Preparation errors are part of the figures. What one qubit's readout does to another's is left out:
+qubit with intervals. Preparation errors are part of the figures. What one readout does to another is left out:
 all are read at once, so that an average over it is in.
 """
 
