@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,6 +32,8 @@ __all__ = ["Choice", "choose_trains"]
 
 _SWEEPS = 4
 _LEAST_GAIN = 1e-7  # of a change of mind: below it sweeps would never end
+_GOOD_ENOUGH = 0.1  # share of what remains that another start could still take away
+_NEGLIGIBLE = 1e-6  # beside what any pulse costs
 _EVEN = 1e-9  # weight of the longest time between pulses
 
 
@@ -85,9 +87,21 @@ def choose_trains(
     occupancy: Occupancy, noise: IdleNoise, pulse_ticks: Sequence[int], *, min_window: int = 0
 ) -> dict[Window, Choice]:
     """`pulse_ticks[q]` is the length of an x pulse of qubit q, 0 where it has none."""
-    starts = [_Planner(occupancy, noise, pulse_ticks, min_window, staggered=staggered) for staggered in (True, False)]
-    plans = [planner.run() for planner in starts]
-    return min(plans, key=lambda plan: sum(choice.error for choice in plan.values()))
+    found: dict[Window, Choice] = {}
+    for staggered in (True, False):
+        plan = _Planner(occupancy, noise, pulse_ticks, min_window, staggered=staggered).run()
+        if not found or _left(plan)[0] < _left(found)[0]:
+            found = plan
+        total, residual = _left(found)
+        if residual <= _GOOD_ENOUGH * total:
+            break
+    return found
+
+
+def _left(plan: Mapping[Window, Choice]) -> tuple[float, float]:
+    """The sum of what remains, and what of it pulses could still undo: detuning and ZZ where there are pulses."""
+    residual = sum(choice.detuning + choice.zz for choice in plan.values() if choice.pulses)
+    return sum(choice.error for choice in plan.values()), residual
 
 
 class _Planner:
@@ -113,29 +127,45 @@ class _Planner:
 
     def _stagger(self, window: Window, color: int) -> None:
         length, pulse = window.end - window.begin, self.pulse_ticks[window.qubit]
-        if pulse and not window.only_z and length >= self.min_window:
+        if self._fits(window):
             pulses = X2_STAGGERED.pulses(length, pulse, self.granule, color, window.qubit)
             self.flips[window] = tuple(window.begin + start + pulse / 2 for start, _ in pulses)
 
     def run(self) -> dict[Window, Choice]:
         order = sorted((w for windows in self.occupancy.windows for w in windows), key=lambda w: (w.begin, w.qubit))
+        stale = set(order)  # windows next to which something has changed since they were chosen
         for _sweep in range(_SWEEPS):
-            changed = False
-            for window in order:
-                choice = self.choose(window)
+            for window in [one for one in order if one in stale]:
+                stale.discard(window)
                 before = self.chosen.get(window)
+                choice = self.choose(window)
                 if before is not None and before.pulses != choice.pulses:
                     # What stands may have been right for neighbors that have moved since: compare both as of now.
                     standing = self.errors(window, before)
                     if standing - choice.error < _LEAST_GAIN:
                         continue
-                changed |= before is None or before.pulses != choice.pulses
                 self.chosen[window] = choice
                 half = self.pulse_ticks[window.qubit] / 2
-                self.flips[window] = tuple(window.begin + start + half for start, _ in choice.pulses)
-            if not changed:
+                flips = tuple(window.begin + start + half for start, _ in choice.pulses)
+                if flips != self.flips.get(window, ()):
+                    self.flips[window] = flips
+                    stale.update(self._beside(window))
+            if not stale:
                 break
         return {window: self.described(window, self.chosen[window]) for window in order}
+
+    def _beside(self, window: Window) -> list[Window]:
+        """Windows of neighbors at the same time that could get pulses."""
+        return [
+            other
+            for j, _ in self.neighbors[window.qubit]
+            for other in self._overlapping(j, window.begin, window.end)
+            if self._fits(other)
+        ]
+
+    def _fits(self, window: Window) -> bool:
+        length, pulse = window.end - window.begin, self.pulse_ticks[window.qubit]
+        return bool(pulse) and not window.only_z and length >= max(self.min_window, 2 * (pulse + self.granule))
 
     def surroundings(self, window: Window) -> list[_Neighbor]:
         return [self.neighbor(window, j, zeta) for j, zeta in self.neighbors[window.qubit]
@@ -172,12 +202,15 @@ class _Planner:
 
     def _flips(self, j: int, begin: int, end: int) -> list[float]:
         """Pulse centers of the windows of j that reach into [begin, end]."""
+        return [flip for window in self._overlapping(j, begin, end) for flip in self.flips.get(window, ())]
+
+    def _overlapping(self, j: int, begin: int, end: int) -> list[Window]:
         windows = self.occupancy.windows[j]
         place = max(bisect_right(self.begins[j], begin) - 1, 0)
-        found: list[float] = []
+        found = []
         while place < len(windows) and windows[place].begin < end:
             if windows[place].end > begin:
-                found += self.flips.get(windows[place], ())
+                found.append(windows[place])
             place += 1
         return found
 
@@ -211,6 +244,8 @@ class _Planner:
         return best_axes(count, float(noise.pulse_angle[qubit]), float(noise.pulse_error[qubit]), turn)
 
     def choose(self, window: Window) -> Choice:
+        if not self._fits(window):
+            return self.made(window, (), 0.0)  # its error is told in the end
         around = self.surroundings(window)
         key = (window.qubit, window.end - window.begin, tuple(c - window.begin for c in window.cuts), window.only_z,
                *(one.key() for one in around))  # fmt: skip
@@ -226,12 +261,8 @@ class _Planner:
 
     def _search(self, window: Window, around: list[_Neighbor]) -> tuple[tuple[int, ...], float]:
         length, pulse = window.end - window.begin, self.pulse_ticks[window.qubit]
-        if window.only_z:
-            return (), 0.0
         detuning, zz = self.residuals(window, around, np.empty((1, 0)))
         best_error, best = float(detuning[0] + zz[0].sum()), ()
-        if not pulse or length < max(self.min_window, 2 * pulse):
-            return best, best_error
         cuts = tuple(cut - window.begin for cut in window.cuts)
         marks = tuple(sorted({round(t) for one in around for t in one.knots if 0 < t < length}))
         for count in COUNTS:
@@ -241,7 +272,7 @@ class _Planner:
             starts = candidate_starts(count, length, pulse, self.granule, cuts, marks)
             found, error = self.best_of(window, around, starts)
             step = max(length // 32 // self.granule, 1) * self.granule
-            while found is not None and step >= self.granule:
+            while found is not None and step >= self.granule and error > _NEGLIGIBLE:
                 near = nearby_starts(found, step, length, pulse, self.granule, cuts)
                 closer, better = self.best_of(window, around, near)
                 if closer is not None and better < error - _LEAST_GAIN / 10:

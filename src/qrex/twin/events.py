@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import rustworkx as rx
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Instruction
 
@@ -56,6 +57,15 @@ class Events:
     matrices: np.ndarray
     num_clbits: int
     touched: tuple[int, ...]
+
+    @property
+    def entangled(self) -> int:
+        """The most qubits that two-qubit gates connect."""
+        graph = rx.PyGraph()
+        graph.add_nodes_from(range(max(self.touched, default=0) + 1))
+        pairs = self.operands[self.kinds == _TWO, :2].tolist()
+        graph.add_edges_from_no_data([(a, b) for a, b in pairs])
+        return max(map(len, rx.connected_components(graph)), default=0)
 
     @property
     def gates(self) -> int:

@@ -4,13 +4,13 @@ In: a circuit over physical qubits, the device's noise and parameters, shots, a 
 shot is a trajectory of its own, with its own static detunings: see `src/cpp/trajectory.hpp`. Qubits that gates entangle
 are followed exactly, and so are idle neighbours that share a phase with them, as long as gates and such phases together
 entangle few qubits: `most_joined`. Where it would be more, such a phase is twirled into random ZZ, which leaves
-what one qubit shows of it as it is.
+what one qubit shows of it as it is. Clifford circuits whose gates entangle more than 24 qubits go by Pauli frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from qiskit import QuantumCircuit
 from qrex import _kernels
 from qrex.errors import InfeasibleError
 from qrex.twin.events import Events, events_of
+from qrex.twin.frames import clifford_gates, sample_frames
 from qrex.twin.noise import DeviceNoise
 from qrex.twin.parameters import TwinParameters
 
@@ -33,11 +34,13 @@ _AMPLITUDES_PER_SHOT = 2**18  # gates times amplitudes: about a millisecond
 @dataclass(frozen=True, slots=True)
 class MemorySample:
     """`bits` of shape (shots, classical bits), column i being classical bit i. `twirled`: phases between idle
-    neighbours that were applied as random ZZ, over all shots; `joined`: qubits followed together at most."""
+    neighbours that were applied as random ZZ, over all shots; `joined`: qubits followed together at most. `frames`: all
+    by Pauli frames (`twin.frames`), since gates entangle more qubits than amplitudes can follow."""
 
     bits: NDArray[np.uint8]
     twirled: int
     joined: int
+    frames: bool = False
 
 
 def is_static(circuit: QuantumCircuit) -> bool:
@@ -58,12 +61,21 @@ def sample_with_memory(
     *, threads: int = 1, joined: int | None = None,
 ) -> MemorySample:  # fmt: skip
     """Equal seeds give equal bits, whatever `threads` is. InputError for what the device cannot run, InfeasibleError
-    where gates entangle too many qubits. `joined` takes the place of `most_joined`."""
+    where gates that are no Clifford's entangle too many qubits. `joined` takes the place of `most_joined`."""
     events = events_of(circuit, noise, parameters)
     chosen = np.abs(parameters.zeta_rad_per_s) > 0
     pairs = np.array(parameters.edges, dtype=np.int32).reshape(-1, 2)[chosen]
     limit = most_joined(events) if joined is None else joined
     word = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0])
+    if events.entangled > _MOST_GATED:
+        random = events_of(circuit, noise, replace(parameters, coherent_share=0.0))  # over-rotation as depolarizing
+        gates = clifford_gates(random)
+        if gates is None:
+            raise InfeasibleError(
+                f"circuit {circuit.name!r}: gates that are not all Clifford entangle {events.entangled} qubits; with "
+                f"memory at most {_MOST_GATED} can be followed: use fewer, a device without memory, or a live one"
+            )
+        return MemorySample(sample_frames(random, gates, parameters, shots, word), 0, 0, frames=True)
     try:
         bits, twirled, largest = _kernels.sample_trajectories(
             np.ascontiguousarray(parameters.noise_table()), np.ascontiguousarray(pairs),
