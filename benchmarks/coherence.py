@@ -8,12 +8,12 @@ Parts, all by default:
     layers        five layers of ten qubits on Sherbrooke against the same peers and the same twin without ZZ
     benchmarking  randomized benchmarking against tomography, the model with memory, and qiskit-experiments
     snapshots     layer fidelities that Sherbrooke, Brisbane and Quebec report, predicted by their twins
-    volume        quantum volume of Montreal and Guadalupe, preset level 3 and everything on, the same model circuits
+    volume        quantum volume of Guadalupe and Montreal, preset level 3 and everything on, the same model circuits
     cost          seconds of Q and of a quantum volume; trajectories against Aer driven with the same phases
 
 Everything but the snapshots' own figures is simulated. The last line printed is one JSON object: q_before, q_after and
 q_after_low of the device (Guadalupe or Sherbrooke) whose q_after_low is the lower, closure and window_ratio the lowest
-of all devices, layer_error_removed, qv_before and qv_after of Montreal, lf10_log_error the largest of three; and
+of all devices, layer_error_removed, qv_before and qv_after of Guadalupe, lf10_log_error the largest of three; and
 everything measured under "parts". Takes some 30 minutes; nothing else should run meanwhile.
 """
 
@@ -39,7 +39,7 @@ from qrex.suppress import plan_idle
 FIXED_COUPLINGS = ("FakeGuadalupeV2", "FakeSherbrooke")
 HERON = "FakeBoston"
 SNAPSHOTS = ("Sherbrooke", "Brisbane", "Quebec")
-VOLUMES = ("FakeMontrealV2", "FakeGuadalupeV2")
+VOLUMES = ("FakeGuadalupeV2", "FakeMontrealV2")
 LAYER_SHOTS, LAYER_SAMPLES, LAYER_SEED, MARGIN = 500, 24, 21, 2
 TRAJECTORIES, THREADS = 2000, 2
 
