@@ -92,7 +92,8 @@ def command(
     _refuse_options_of_others(protocol, {"width": width, "gate": gate, "window": windows, "sequence": sequences,
                                          "chain": chain})  # fmt: skip
     if width and not (width >= 2 if protocol == "volume" else width <= 2):
-        raise click.UsageError(f"--width {width} is none of {protocol}: volume has 2 to 12, all others 1 and 2")
+        there_is = "2 to 12" if protocol == "volume" else "1 and 2"
+        raise click.UsageError(f"--width {width} is none of {protocol}: {protocol} has {there_is}")
     from qrex.cli import protocols, protocols_layers, protocols_relaxation, protocols_volume
     from qrex.cli.opening import open_session
     from qrex.errors import InfeasibleError
@@ -140,8 +141,9 @@ def command(
 def _refuse_options_of_others(protocol: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value and name not in _OPTIONS_OF[protocol]:
-            owner = " and ".join(other for other, names in _OPTIONS_OF.items() if name in names)
-            raise click.UsageError(f"--{name} is an option of {owner}; {protocol} does not take it")
+            *others, last = (other for other, names in _OPTIONS_OF.items() if name in names)
+            owners = f"{', '.join(others)} and {last}" if others else last
+            raise click.UsageError(f"--{name} is an option of {owners}; {protocol} does not take it")
 
 
 def _start_run(session: Session, protocol: str, shots: int, chosen: dict[str, Any]) -> str:
