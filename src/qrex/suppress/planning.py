@@ -18,6 +18,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -33,7 +34,7 @@ __all__ = ["Choice", "choose_trains"]
 _SWEEPS = 4
 _LEAST_GAIN = 1e-7  # of a change of mind: below it sweeps would never end
 _GOOD_ENOUGH = 0.1  # share of what remains that another start could still take away
-_NEGLIGIBLE = 1e-6  # beside what any pulse costs
+_NEGLIGIBLE = 0.02  # of what the pulses cost
 _EVEN = 1e-9  # weight of the longest time between pulses
 
 
@@ -219,17 +220,21 @@ class _Planner:
         length = window.end - window.begin
         count = len(centers)
         edges = np.concatenate([np.zeros((count, 1)), centers, np.full((count, 1), float(length))], axis=1)
-        signs = (-1.0) ** np.arange(edges.shape[1] - 1)
+        signs = _alternating(edges.shape[1] - 1)
         q, noise = window.qubit, self.noise
-        inside = np.diff(edges, axis=1) * self.tick
+        inside = (edges[:, 1:] - edges[:, :-1]) * self.tick
         whole = inside @ signs
         local, zz = np.zeros(count), np.zeros((count, max(len(around), 1)))
         for place, other in enumerate(around):
-            present = whole if other.since <= 0 else np.diff(np.maximum(edges, other.since), axis=1) @ signs * self.tick
+            present = whole
+            if other.since > 0:
+                later = np.maximum(edges, other.since)
+                present = (later[:, 1:] - later[:, :-1]) @ signs * self.tick
             local += other.zeta / 2 * present
             for low, high in other.stretches:
-                area = np.interp(np.clip(edges, low, high), other.knots, other.area)
-                zz[:, place] += np.sin(other.zeta / 4 * (np.diff(area, axis=1) @ signs)) ** 2
+                within = edges if low <= 0 and high >= length else edges.clip(low, high)
+                area = np.interp(within, other.knots, other.area)
+                zz[:, place] += np.sin(other.zeta / 4 * ((area[:, 1:] - area[:, :-1]) @ signs)) ** 2
         variance = (noise.detuning[q] * whole) ** 2
         if noise.drift[q] > 0:
             variance = variance + _drift_variance(inside, signs, noise.drift[q], noise.drift_seconds[q])
@@ -272,7 +277,7 @@ class _Planner:
             starts = candidate_starts(count, length, pulse, self.granule, cuts, marks)
             found, error = self.best_of(window, around, starts)
             step = max(length // 32 // self.granule, 1) * self.granule
-            while found is not None and step >= self.granule and error > _NEGLIGIBLE:
+            while found is not None and step >= self.granule and error > _NEGLIGIBLE * cost:
                 near = nearby_starts(found, step, length, pulse, self.granule, cuts)
                 closer, better = self.best_of(window, around, near)
                 if closer is not None and better < error - _LEAST_GAIN / 10:
@@ -310,7 +315,7 @@ class _Planner:
             return choice
         around = self.surroundings(window)
         idle, idle_zz = self.residuals(window, around, np.empty((1, 0)))
-        detuning, zz = self.parts(window, choice)
+        detuning, zz = self.parts(window, choice) if choice.pulses else (float(idle[0]), idle_zz[0])
         length, pulse = window.end - window.begin, self.pulse_ticks[window.qubit]
         starts = np.array([start for start, _ in choice.pulses])
         return Choice(
@@ -328,6 +333,11 @@ def _colors(noise: IdleNoise) -> list[int]:
     graph.add_edges_from_no_data(list(noise.zeta))
     colors = rx.two_color(graph) or rx.graph_greedy_color(graph, strategy=rx.ColoringStrategy.Saturation)
     return [colors[qubit] for qubit in range(noise.num_qubits)]
+
+
+@lru_cache
+def _alternating(count: int) -> np.ndarray:
+    return (-1.0) ** np.arange(count)
 
 
 def _drift_variance(inside: np.ndarray, signs: np.ndarray, width: float, tau: float) -> np.ndarray:
