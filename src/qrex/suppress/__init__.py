@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, Decoupled, DecouplingRecord, decouple
 from qrex.suppress.noise import IdleNoise
-from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, plan_idle, window_sequence
+from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, choose_idle, plan_idle, window_sequence
 
 __all__ = [
     "SEQUENCES",
@@ -18,6 +18,7 @@ __all__ = [
     "DecouplingRecord",
     "IdleNoise",
     "ZZAwareDecoupling",
+    "choose_idle",
     "decouple",
     "plan_idle",
     "window_sequence",
