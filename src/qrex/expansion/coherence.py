@@ -47,7 +47,7 @@ def coherence_section(
     ratio, ratio_note = _ratio(sides, seed, source)
     closed = closure(old, new, seed=seed, source=source) if new is not None else None
     note = "" if closed or new is None else (
-        "no closure: T1 and T2 are not known" if old.ceiling_median is None
+        "no closure: T1 and T2 are not known for every qubit" if set(old.qubits) - set(old.ceiling)
         else "no closure: Q before is within 0.05 of the T1/T2 ceiling"
     )  # fmt: skip
     workload = before.windows.get("workload")

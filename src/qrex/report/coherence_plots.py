@@ -88,13 +88,15 @@ def _key_of_links(figure: Figure, section: CoherenceSection, height: float) -> N
     place = {"loc": "center left", "bbox_to_anchor": (0.008, 0.26 / height), "frameon": False, "fontsize": 7.8,
              "labelcolor": _SOFT}  # fmt: skip
     if not known or max(known) == 0:
-        lines = [Line2D([], [], color="#c3cad2", linewidth=1.2, label="coupled qubits (no ZZ known)")]
+        lines = [Line2D([], [], color="#c3cad2", linewidth=1.2, label="coupled qubits (no ZZ given)")]
         figure.legend(handles=lines, **place)
         return
     top = max(known)
+    power = 10.0 ** np.floor(np.log10(top))
+    round_one = max(step * power for step in (1, 2, 5) if step * power <= top)
     lines = [
-        Line2D([], [], color=_SOFT, linewidth=link_width(share * top, top), label=f"{share * top / 1e3:.3g} kHz")
-        for share in (0.25, 0.5, 1.0)
+        Line2D([], [], color=_SOFT, linewidth=link_width(zz, top), label=f"{zz / 1e3:.3g} kHz")
+        for zz in (round_one / 5, round_one / 2, round_one)
     ]
     words = Line2D([], [], linewidth=0, label="ZZ of a link, |ζ|/2π:")
     figure.legend(handles=[words, *lines], ncols=4, handlelength=1.6, columnspacing=1.4, **place)
