@@ -60,7 +60,7 @@ def coherence_section(
         links=_links(session),
         qubits=_qubits(session, sides, _choices(session, old, sequence)),
         curve=_curve(sides),
-        figures=_figures(sides, seed, source, reason),
+        figures=_figures(sides, seed, source),
         level=LEVEL,
         closure=closed,
         closure_note=note,
@@ -89,12 +89,12 @@ def _ratio(sides: Sides, seed: int, source: Source) -> tuple[Measurement | None,
     return replace(found, detail=kept | ({LOWER_BOUND: True} if kept["at_least"] else {})), ""
 
 
-def _figures(
-    sides: Sides, seed: int, source: Source, reason: str
-) -> tuple[Comparison, ...]:
+def _figures(sides: Sides, seed: int, source: Source) -> tuple[Comparison, ...]:
+    note = "" if sides[1] is not None else "windows are idle after, too"
+
     def pair(key: str, title: str, read: Callable[[DeviceFigures], Measurement | None]) -> Comparison:
         old, new = (read(side) if side is not None else None for side in sides)
-        return Comparison(key, title, old, new, "higher", _DEFINITION, reason)
+        return Comparison(key, title, old, new, "higher", _DEFINITION, note)
 
     def of(name: str, figure: str) -> Callable[[DeviceFigures], Measurement | None]:
         def read(side: DeviceFigures) -> Measurement | None:
