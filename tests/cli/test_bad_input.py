@@ -142,7 +142,7 @@ WRONG_USAGE = {
     "unknown protocol": (("measure", "magic"), "'rb', 'tomography'", "qrex measure --help"),
     "a volume of one qubit": (("measure", "volume", "--width", "1"), "volume has 2 to 12", "qrex measure --help"),
     "benchmarking of three qubits": (("measure", "rb", "--width", "3"), "rb has 1 and 2", "qrex measure --help"),
-    "width of another protocol": (("measure", "t1", "--width", "2"), "option of rb, interleaved and volume", "qrex measure --help"),
+    "width of another protocol": (("measure", "t1", "--width", "2"), "rb, interleaved and volume;", "measure --help"),
     "option of another protocol": (("measure", "rb", "--gate", "x"), "--gate is an option of tomography", "measure"),
     "no chain": (("measure", "layer", "--chain", "0-1", "--platform", "fake_manila", "-q"), "not a chain of", "0,1,2"),
     "gate and window": (("measure", "interleaved", "--gate", "x", "--window", "1us", "--platform", "fake_manila", "-q"),

@@ -38,6 +38,15 @@ def test_every_circuit_has_a_row_for_each_target(summary):
     }  # fmt: skip
 
 
+def test_a_device_without_memory_shows_coherence_before_only(summary):
+    section = summary.coherence
+    assert section.sequence is None and section.reason
+    assert [link.zz_hertz for link in section.links] == [None] * 4
+    assert len(section.qubits) == 5 and len(section.curve) == 7
+    assert section.figure("coherence_68").before.value == comparison(summary, "coherence").before.value
+    assert Summary.from_dict(summary.to_dict()).coherence == section
+
+
 def test_what_the_baseline_cannot_run_is_shown_with_its_own_reason(summary):
     wide = row(summary, "turns_40", "simulate")
     assert wide.before.outcome == "unsupported"

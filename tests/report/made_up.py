@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qrex.evidence import Comparison, Measurement
-from qrex.report import CircuitRow, MechanismRow, Side, Summary, ThresholdRow
+from qrex.report import (
+    CircuitRow,
+    CoherenceSection,
+    DeviceLink,
+    MechanismRow,
+    QubitCoherence,
+    Side,
+    Summary,
+    ThresholdRow,
+    WindowPoint,
+)
 
 HOSTILE = [
     '<script>alert("x")</script>.qasm',
@@ -57,16 +67,7 @@ CLASSICAL = (
         "of 2 cores",
         "65 % → 78 %",
     ),
-    pair(
-        "gpu_usage",
-        "GPU usage",
-        None,
-        None,
-        "higher",
-        "cpu-and-gpu-usage",
-        "this host has no GPU",
-        "72 % → 89 %",
-    ),
+    pair("gpu_usage", "GPU usage", None, None, "higher", "cpu-and-gpu-usage", "this host has no GPU", "72 % → 89 %"),
     pair(
         "makespan",
         "Makespan, simulated part",
@@ -318,6 +319,48 @@ THRESHOLDS = (
 )
 
 
+def made_up_coherence(num_qubits=5, links=None, kept=True, zz=True) -> CoherenceSection:
+    """A section for a chain, or for the device with `links`; `kept` says whether decoupling was."""
+    links = links or [(q, q + 1) for q in range(num_qubits - 1)]
+
+    def about(value, spread=0.02):
+        return (value, value - spread, value + spread)
+
+    def q(value):
+        return m(value, 0.013, n=96000, source="simulated")
+
+    rows = []
+    for qubit in range(num_qubits):
+        before, after = 0.4 + 0.45 * (qubit * 7 % 11) / 10, 0.85 + 0.1 * (qubit * 5 % 7) / 7
+        plan = ("XpXm", 2, 0.21, 0.004, f"XpXm, even: against ZZ with {qubit - 1}") if qubit % 4 else (
+            "none", 0, 1e-4, 1e-4, "none: pulses would cost more than the 1.0e-04 that idling does")  # fmt: skip
+        rows.append(
+            QubitCoherence(
+                qubit, about(before), about(after) if kept else None, about(0.98, 0.004),
+                about(0.985, 0.004) if kept else None, 120e-6, 150e-6, 0.96, *(plan if kept else ()),
+            )
+        )  # fmt: skip
+    shares = [6 ** (k / 3) for k in range(-3, 4)]
+    curve = [
+        WindowPoint(8e-6 * x, q(0.02 + 0.96 / (1 + 0.47 * x**1.5)), q(0.98 / (1 + 0.07 * x)) if kept else None)
+        for x in shares
+    ]
+    reason = "" if kept else "decoupling was tried and not kept, since no circuit's pilot shots were better with it"
+    note = "" if kept else "windows are idle after, too"
+    figures = (
+        pair("coherence_68", "Q(τ_68 = 8 µs), median", q(0.68), q(0.91) if kept else None, "higher",
+             "q-quantum-coherence", note),
+        pair("coherence_window", "Longest window with median Q of 0.9", m(2.9e-6, 2e-7, "s", source="simulated"),
+             m(9.1e-6, 5e-7, "s", source="simulated") if kept else None, "higher", "q-quantum-coherence", note),
+    )  # fmt: skip
+    return CoherenceSection(
+        8e-6, 1.2e-6, "zz-aware" if kept else None, reason, num_qubits,
+        tuple(DeviceLink(a, b, 2e4 + 1e4 * ((a * b) % 7) if zz else None) for a, b in links), tuple(rows), tuple(curve),
+        figures, 0.9, m(0.82, 0.05, source="simulated") if kept else None, "",
+        m(3.14, 0.2, source="simulated") if kept else None,
+    )  # fmt: skip
+
+
 def made_up_summary(**changes) -> Summary:
     summary = Summary(
         workload="examples/workload",
@@ -348,5 +391,6 @@ def made_up_summary(**changes) -> Summary:
             "Storage tiers are not built: no figure is given.",
         ),
         command="qrex expand examples/workload --platform default --out out",
+        coherence=made_up_coherence(),
     )
     return replace(summary, **changes)

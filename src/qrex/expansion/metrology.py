@@ -26,6 +26,7 @@ from qrex.measure.coherence_result import CoherenceResult, WindowCoherence
 from qrex.measure.links import EntanglementFigures, LinkQuality, LinkResult
 from qrex.measure.rb import CliffordRb
 from qrex.measure.schedule import coupling_links
+from qrex.measure.sequences import WindowSequence
 from qrex.measure.statistics import Z95, median_measurement
 from qrex.measure.tomography import ProcessTomography
 from qrex.measure.window_search import WindowFound, WindowSearch
@@ -34,6 +35,7 @@ from qrex.suppress import window_sequence
 __all__ = ["DeviceFigures", "compare_coherence", "compare_density", "measure_device"]
 
 _SECONDS_PER_PROTOCOL = 1.5
+_DECAY_WINDOWS, _DECAY_REACH = 7, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class DeviceFigures:
     entanglement: EntanglementFigures | None
     bell: Measurement | None
     windows: Mapping[str, WindowCoherence] = field(default_factory=dict)
+    decay: CoherenceResult | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +77,9 @@ def measure_device(
         }
     if windows:
         protocols["coherence"] = _coherence(session, windows, side, decoupling)
+    # Where nothing fills the windows after, its decay would be the one before once more.
+    if "68" in windows and (side == "before" or decoupling is not None):
+        protocols["decay"] = _decay(session, windows["68"], side, decoupling)
     results = _measure(session, f"Measure the device, {side}", protocols, side)
     paired, links = results.get("two-qubit benchmarking"), results.get("link quality")
     coherence: CoherenceResult | None = results.get("coherence")
@@ -93,6 +99,7 @@ def measure_device(
         entanglement=links.figures() if links else None,
         bell=_median_witness(bell, session.seed_for("bell", side)) if bell else None,
         windows=asked,
+        decay=results.get("decay"),
         conditions={
             "window τ_w": f"{workload_window.window_seconds * 1e6:.3g} µs" if workload_window else "none",
             "window τ_68": f"{window_68.window_seconds * 1e6:.3g} µs" if window_68 else "none",
@@ -185,12 +192,25 @@ def _links(session: Session, side: str) -> LinkQuality:
 
 def _coherence(session: Session, windows: Mapping[str, float], side: str, sequence: str | None) -> IdleCoherence:
     seconds = list(windows.values())
-    filling = None if sequence is None else window_sequence(
-        session.qpu.backend, sequence, seconds, session.platform.qpus[0].noise
-    )  # fmt: skip
     return IdleCoherence.plan(
-        session.qpu.target, windows_seconds=seconds, seed=session.seed_for("coherence", side), sequence=filling
-    )
+        session.qpu.target, windows_seconds=seconds, seed=session.seed_for("coherence", side),
+        sequence=_filling(session, seconds, sequence),
+    )  # fmt: skip
+
+
+def _decay(session: Session, window_68: float, side: str, sequence: str | None) -> IdleCoherence:
+    """Q of windows around τ_68; the virtual Z is left out, which saves four circuits of ten."""
+    seconds = [window_68 * share for share in np.geomspace(1 / _DECAY_REACH, _DECAY_REACH, _DECAY_WINDOWS)]
+    return IdleCoherence.plan(
+        session.qpu.target, windows_seconds=seconds, seed=session.seed_for("decay", side),
+        sequence=_filling(session, seconds, sequence), virtual_z=False,
+    )  # fmt: skip
+
+
+def _filling(session: Session, seconds: Sequence[float], sequence: str | None) -> WindowSequence | None:
+    if sequence is None:
+        return None
+    return window_sequence(session.qpu.backend, sequence, seconds, session.platform.qpus[0].noise)
 
 
 def _with_percentile(window: WindowCoherence | None) -> Measurement | None:

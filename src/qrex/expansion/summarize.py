@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from qrex import __version__
+from qrex.expansion.coherence import coherence_section
 from qrex.expansion.device import DeviceStage
 from qrex.expansion.makespan import both_finished, compared_makespan, finished_seconds
 from qrex.expansion.metrology import DeviceFigures
@@ -121,6 +122,7 @@ def summarize(
         timings=dict(session.timings),
         notes=_NOTES + tuple(session.notes) + _unused_qpus(session),
         command=command,
+        coherence=coherence_section(session, *figures, mechanisms),
     )
 
 

@@ -11,7 +11,7 @@ Q = (4·F_pro - 1)/3. References: Nielsen, quant-ph/0205035; Ezzell et al., arXi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from qrex.measure.schedule import Timeline, Timing, coupling_links
 from qrex.measure.sequences import Filling, fill_window, filled
 from qrex.measure.statistics import parity_expectations
 
-__all__ = ["IdleCoherence", "append_measurement", "append_preparation", "qubit_colors"]
+__all__ = ["IdleCoherence", "append_measurement", "append_preparation", "qubit_colors", "relaxation_times"]
 
 Setting = tuple[str, int, str]
 """Axis prepared, its sign, axis measured."""
@@ -131,7 +131,7 @@ class IdleCoherence:
             tuple(neighbors),
             colors,
             windows,
-            _relaxation(target, chosen),
+            relaxation_times(target, chosen),
             sequence,
             label
             or ("none" if sequence is None else str(getattr(sequence, "name", type(sequence).__name__))),
@@ -204,7 +204,7 @@ class IdleCoherence:
         return CoherenceResult(qubits, self.label, tuple(windows))
 
 
-def _relaxation(target: Target, qubits: set[int]) -> dict[int, tuple[float, float]]:
+def relaxation_times(target: Target, qubits: Iterable[int]) -> dict[int, tuple[float, float]]:
     """T1 and T2 in seconds, T2 no longer than 2·T1; only qubits for which the device gives both."""
     table = target.qubit_properties or []
     found = {}

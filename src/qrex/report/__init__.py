@@ -7,7 +7,20 @@ it owns the types its caller needs. `check_writable` tries the output folder bef
 
 from __future__ import annotations
 
+from qrex.report.coherence_section import CoherenceSection, DeviceLink, QubitCoherence, WindowPoint
 from qrex.report.files import check_writable
 from qrex.report.summary import CircuitRow, MechanismRow, Side, Status, Summary, ThresholdRow
 
-__all__ = ["CircuitRow", "MechanismRow", "Side", "Status", "Summary", "ThresholdRow", "check_writable"]
+__all__ = [
+    "CircuitRow",
+    "CoherenceSection",
+    "DeviceLink",
+    "MechanismRow",
+    "QubitCoherence",
+    "Side",
+    "Status",
+    "Summary",
+    "ThresholdRow",
+    "WindowPoint",
+    "check_writable",
+]

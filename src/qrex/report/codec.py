@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from qrex.errors import InputError
 from qrex.evidence import Comparison, Measurement
+from qrex.report.coherence_section import CoherenceSection, DeviceLink, QubitCoherence, WindowPoint
 from qrex.report.summary import CircuitRow, MechanismRow, Side, Summary, ThresholdRow
 
 __all__ = ["FORMAT", "summary_from_dict", "summary_to_dict"]
@@ -61,6 +62,27 @@ def _threshold_to_dict(row: ThresholdRow) -> dict[str, Any]:
     return data | {"measured": row.measured.to_dict() if row.measured else None}
 
 
+def _coherence_to_dict(section: CoherenceSection | None) -> dict[str, Any] | None:
+    if section is None:
+        return None
+    data = {f.name: getattr(section, f.name) for f in fields(section)}
+    return data | {
+        "links": [asdict(link) for link in section.links],
+        "qubits": [asdict(row) for row in section.qubits],
+        "curve": [
+            {
+                "window_seconds": point.window_seconds,
+                "before": point.before.to_dict(),
+                "after": point.after.to_dict() if point.after else None,
+            }
+            for point in section.curve
+        ],
+        "figures": [c.to_dict() for c in section.figures],
+        "closure": section.closure.to_dict() if section.closure else None,
+        "window_ratio": section.window_ratio.to_dict() if section.window_ratio else None,
+    }
+
+
 def summary_to_dict(summary: Summary) -> dict[str, Any]:
     """The JSON form of `summary`; verdicts are for readers and are ignored on the way back."""
     data: dict[str, Any] = {"format": FORMAT, "verdict": summary.verdict}
@@ -70,6 +92,7 @@ def summary_to_dict(summary: Summary) -> dict[str, Any]:
     data["thresholds"] = [_threshold_to_dict(row) for row in summary.thresholds]
     data["circuits"] = [_circuit_to_dict(row) for row in summary.circuits]
     data["notes"] = list(summary.notes)
+    data["coherence"] = _coherence_to_dict(summary.coherence)
     return _plain(data)
 
 
@@ -101,6 +124,22 @@ def _threshold(data: Mapping[str, Any]) -> ThresholdRow:
     return ThresholdRow(**(dict(data) | {"measured": _measurement(data["measured"])}))
 
 
+def _coherence(data: Mapping[str, Any] | None) -> CoherenceSection | None:
+    if data is None:
+        return None
+    rows = [{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in data["qubits"]]
+    sides = [{name: _measurement(point[name]) for name in ("before", "after")} for point in data["curve"]]
+    read = {
+        "links": tuple(DeviceLink(**link) for link in data["links"]),
+        "qubits": tuple(QubitCoherence(**row) for row in rows),
+        "curve": tuple(WindowPoint(**(p | s)) for p, s in zip(data["curve"], sides, strict=True)),
+        "figures": tuple(_comparison(item) for item in data["figures"]),
+        "closure": _measurement(data["closure"]),
+        "window_ratio": _measurement(data["window_ratio"]),
+    }
+    return CoherenceSection(**(dict(data) | read))
+
+
 def summary_from_dict(data: Mapping[str, Any]) -> Summary:
     """The `Summary` that `data` describes. Raises `InputError` where it is of another form."""
     found = data.get("format")
@@ -116,6 +155,7 @@ def summary_from_dict(data: Mapping[str, Any]) -> Summary:
             thresholds=tuple(_threshold(item) for item in data["thresholds"]),
             circuits=tuple(_circuit(item) for item in data["circuits"]),
             notes=tuple(data["notes"]),
+            coherence=_coherence(data.get("coherence")),  # summaries of before this section have none
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"this summary cannot be read ({error}): make the report again") from error

@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qrex.evidence import Comparison, Measurement
+from qrex.report.coherence_section import opening
 from qrex.report.definitions import definition_anchor, definitions
 from qrex.report.sections import flat_items, function_rows, headline_counts, source_line
-from qrex.report.wording import change_text, clean, evidence_text, interval_text, perfect_text, value_text
+from qrex.report.wording import (
+    change_text,
+    clean,
+    evidence_text,
+    interval_text,
+    perfect_text,
+    triple_text,
+    value_text,
+)
 from qrex.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -122,6 +131,10 @@ def _environment() -> Environment:
         "amount": _amount,
         "fidelity": _fidelity,
         "seconds": format_seconds,
+        "opening": opening,
+        "value": value_text,
+        "interval": interval_text,
+        "triple": triple_text,
         "items_of": lambda data: list(flat_items(data)),
         "raw": _Raw,
     }

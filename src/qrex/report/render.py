@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qrex.report import wording
 from qrex.report.bars import bars_for
+from qrex.report.coherence_section import opening
 from qrex.report.definitions import definition_anchor, definitions
 from qrex.report.sections import flat_items, function_rows, headline_counts, source_line
 from qrex.units import format_bytes, format_seconds
@@ -49,6 +50,8 @@ def _environment() -> Environment:
         "change_interval": wording.change_interval_text,
         "anchor": definition_anchor,
         "bars": bars_for,
+        "opening": opening,
+        "triple": wording.triple_text,
         "items_of": lambda data: list(flat_items(data)),
     }
     return environment
@@ -67,9 +70,19 @@ def render_html(summary: Summary, chart: bytes, chart_name: str) -> str:
             counts=headline_counts(summary),
             source=source_line(summary),
             definitions=definitions(),
+            pictures=_pictures(summary),
             links=True,
         )
     )
+
+
+def _pictures(summary: Summary) -> dict[str, str]:
+    """Pictures of the coherence section, base 64 by name."""
+    if summary.coherence is None:
+        return {}
+    from qrex.report.coherence_plots import coherence_pngs
+
+    return {name: base64.b64encode(png).decode() for name, png in coherence_pngs(summary.coherence).items()}
 
 
 def render_fragment(summary: Summary) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qrex.errors import InputError
 from qrex.evidence import Comparison, Measurement
+from qrex.report.coherence_section import CoherenceSection
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,6 +114,7 @@ class Summary:
     timings: Mapping[str, float] = field(default_factory=dict)  # seconds per stage of the job
     notes: tuple[str, ...] = ()  # how it was measured, and what differs from the founding text's wording
     command: str = ""
+    coherence: CoherenceSection | None = None  # None where no window τ_68 was found
 
     def __post_init__(self) -> None:
         try:

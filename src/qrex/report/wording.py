@@ -27,6 +27,7 @@ __all__ = [
     "number_text",
     "perfect_text",
     "scale_for",
+    "triple_text",
     "value_parts",
     "value_text",
 ]
@@ -143,6 +144,18 @@ def interval_text(m: Measurement | None, definition: str = "") -> str:
     scale, width = _scaled(m, definition)
     low, high = (number_text(x / scale.factor, width) for x in (m.low, m.high))
     return f"[{low}, {high}]"
+
+
+def triple_text(found: tuple[float, float, float] | None) -> str:
+    """A pure number and its interval, e.g. ``0.684 [0.671, 0.697]``; a dash where there is none.
+
+    >>> triple_text((0.684, 0.671, 0.697)), triple_text(None)
+    ('0.684 [0.671, 0.697]', '–')
+    """
+    if found is None:
+        return "–"
+    value, low, high = (number_text(x, found[2] - found[1]) for x in found)
+    return f"{value} [{low}, {high}]"
 
 
 def evidence_text(m: Measurement | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, Decoupled, DecouplingRecord, decouple
 from qrex.suppress.noise import IdleNoise
-from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, plan_idle, window_sequence
+from qrex.suppress.passes import Decoupler, ZZAwareDecoupling, choose_idle, plan_idle, window_sequence
 from qrex.suppress.readout import Mitigated, mitigate_readout
 from qrex.suppress.twirling import twirl
 
@@ -22,6 +22,7 @@ __all__ = [
     "IdleNoise",
     "Mitigated",
     "ZZAwareDecoupling",
+    "choose_idle",
     "decouple",
     "mitigate_readout",
     "plan_idle",

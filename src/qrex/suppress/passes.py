@@ -27,9 +27,9 @@ from qrex.platform import NoiseAssumptions
 from qrex.suppress.decoupling import SEQUENCES, ZZ_AWARE, decouple_circuit, pulse_lengths
 from qrex.suppress.noise import IdleNoise
 from qrex.suppress.occupancy import read_occupancy
-from qrex.suppress.planning import choose_trains
+from qrex.suppress.planning import Choice, choose_trains
 
-__all__ = ["Decoupler", "ZZAwareDecoupling", "plan_idle", "window_sequence"]
+__all__ = ["Decoupler", "ZZAwareDecoupling", "choose_idle", "plan_idle", "window_sequence"]
 
 
 class ZZAwareDecoupling(TransformationPass):
@@ -93,9 +93,23 @@ def plan_idle(
 ) -> PlannedTrains:
     """Trains for windows in which all qubits of the device idle in superposition, as `IdleCoherence` measures them:
     the same ones whatever is prepared, so that what is measured is one channel."""
+    chosen = choose_idle(backend, windows_seconds, noise=noise, assumed=assumed)
+    plans = {(qubit, ticks): choice.pulses for ticks, choices in chosen.items() for qubit, choice in choices.items()}
+    return PlannedTrains(ZZ_AWARE, plans)
+
+
+def choose_idle(
+    backend: BackendV2,
+    windows_seconds: Sequence[float],
+    *,
+    noise: IdleNoise | None = None,
+    assumed: NoiseAssumptions | None = None,
+) -> dict[int, dict[int, Choice]]:
+    """What `plan_idle` chose and why: by window in ticks, in the order asked for, then by qubit."""
     target, timing = backend.target, Timing.of(backend.target)
     noise = noise or IdleNoise.of(backend, assumed)
-    lengths, plans = pulse_lengths(target), {}
+    lengths = pulse_lengths(target)
+    chosen: dict[int, dict[int, Choice]] = {}
     for seconds in windows_seconds:
         ticks = timing.ticks(seconds)
         circuit = QuantumCircuit(target.num_qubits)
@@ -106,6 +120,6 @@ def plan_idle(
                 circuit.delay(ticks if timing.in_dt else timing.seconds(ticks), unit="dt" if timing.in_dt else "s")
                 circuit.barrier()
         choices = choose_trains(read_occupancy(circuit, target), noise, lengths)
-        plans |= {(window.qubit, ticks): choice.pulses for window, choice in choices.items()
-                  if window.end - window.begin == ticks}  # fmt: skip
-    return PlannedTrains(ZZ_AWARE, plans)
+        chosen[ticks] = {window.qubit: choice for window, choice in choices.items()
+                         if window.end - window.begin == ticks}  # fmt: skip
+    return chosen
