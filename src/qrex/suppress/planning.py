@@ -42,7 +42,8 @@ _EVEN = 1e-9  # weight of the longest time between pulses
 class Choice:
     """What a window gets: `pulses` start within it. Errors are predicted process infidelities, relaxation apart:
     `idle_error` without pulses, `error` with them; `detuning`, `zz` and `pulse_cost` are the parts of `error`,
-    `idle_detuning` and `idle_zz` those of `idle_error`; `neighbor` the one whose ZZ weighed most, if any did."""
+    `idle_detuning` is what of `idle_error` there would be without ZZ, `idle_zz` the rest; `neighbor` the one whose ZZ
+    weighed most, if any did."""
 
     window: Window
     sequence: str  # "none" without pulses
@@ -315,13 +316,15 @@ class _Planner:
             return choice
         around = self.surroundings(window)
         idle, idle_zz = self.residuals(window, around, np.empty((1, 0)))
+        alone, _ = self.residuals(window, (), np.empty((1, 0)))
+        idle_error = float(idle[0] + idle_zz[0].sum())
         detuning, zz = self.parts(window, choice) if choice.pulses else (float(idle[0]), idle_zz[0])
         length, pulse = window.end - window.begin, self.pulse_ticks[window.qubit]
         starts = np.array([start for start, _ in choice.pulses])
         return Choice(
             window, choice.sequence, timing_name(starts, length, pulse, self.granule) if len(starts) else "",
-            choice.pulses, float(idle[0] + idle_zz[0].sum()), detuning + float(zz.sum()) + choice.pulse_cost,
-            float(idle[0]), float(idle_zz[0].sum()), detuning, float(zz.sum()), choice.pulse_cost,
+            choice.pulses, idle_error, detuning + float(zz.sum()) + choice.pulse_cost,
+            float(alone[0]), max(idle_error - float(alone[0]), 0.0), detuning, float(zz.sum()), choice.pulse_cost,
             around[int(np.argmax(idle_zz[0]))].qubit if around and idle_zz[0].max() > 0 else None,
         )  # fmt: skip
 
