@@ -5,10 +5,10 @@ sixth and seventh, all others idle. So there are idle neighbors, spectators of c
 spectators of targets. Stretches begin at the first qubit of a row and at every fifth after it; taken are the first
 five, from the top, of which both gates have a calibrated error below 2 % and all readouts one below 20 % (this snapshot
 has gates with 100 % and readouts with 50 %, whose decays tell nothing but their own noise). This rule looks at the
-calibration alone, but it came after two sets that held such qubits had been measured (docs/coherence.md). Error is −ln of the layer
-fidelity (process fidelities of all groups, by simultaneous direct randomized benchmarking, arXiv:2311.05933), on the
-same random circuits for all. The floor is the same twin with every ζ set to 0, under the aligned decoupling. Simulated
-throughout.
+calibration alone, but it came after two sets that held such qubits had been measured (docs/coherence.md). Error is −ln
+of the layer fidelity (process fidelities of all groups, by simultaneous direct randomized benchmarking,
+arXiv:2311.05933), on the same random circuits for all. The floor is the same twin with every ζ set to 0, under the
+aligned decoupling. Simulated throughout.
 """
 
 from __future__ import annotations
